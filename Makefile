@@ -1,0 +1,56 @@
+# The few things there are to make; CMake does the work (CMakeLists.txt, CMakePresets.json).
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+BUILD := build
+DATA := $(BUILD)/data
+# Ninja for a new build folder when it is there; a folder that exists keeps its generator.
+configure = [ -e $(2)/CMakeCache.txt ] || cmake --preset $(1) $$(command -v ninja >/dev/null && echo -G Ninja) >$(2).log 2>&1 || { cat $(2).log >&2; exit 1; }; rm -f $(2).log
+JOBS := $(shell nproc 2>/dev/null || echo 2)
+PREFIX ?= /usr/local
+
+.PHONY: help packages build demo test test-asan update bench format clean install
+
+help: ## this list
+	@echo 'seqc: an ahead-of-time compiler for sequence models. There is to make:'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
+
+build: ## the compiler build/seqc, libseqrt and the examples; installs nothing
+	@tools/install-packages --check
+	@$(call configure,release,$(BUILD))
+	@cmake --build $(BUILD) -j $(JOBS)
+
+demo: packages build $(DATA)/kjv.txt ## compile an LSTM, train it on English text for a few minutes, let it write
+	@$(BUILD)/examples/char_lm/char_lm $(DATA)/kjv.txt $(BUILD)/weights.safetensors
+
+test: packages build ## set up, build and run the whole suite, the front of it under the sanitizers too
+	@$(call configure,asan,$(BUILD)-asan)
+	@cmake --build $(BUILD)-asan -j $(JOBS)
+	@mkdir -p $(BUILD)/all-tests
+	@printf 'subdirs("%s" "%s")\n' '$(CURDIR)/$(BUILD)' '$(CURDIR)/$(BUILD)-asan' >$(BUILD)/all-tests/CTestTestfile.cmake
+	@ctest --test-dir $(BUILD)/all-tests -j $(JOBS) --output-on-failure
+
+update: build ## rewrite what the file tests expect (look at the difference before you keep it)
+	@SEQC=$(BUILD)/seqc tests/run --update
+
+bench: packages build ## training speed as a share of what the machine can do
+	@$(BUILD)/tests/bench/bench
+
+format: ## indent the sources (clang-format 19)
+	@clang-format-19 -i $$(git ls-files '*.c' '*.h')
+
+clean: ## remove everything that was built
+	@rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-dev
+
+install: build ## into PREFIX (/usr/local): compiler, libseqrt, headers, standard library, man page
+	@cmake --install $(BUILD) --prefix $(PREFIX)
+
+packages:
+	@tools/install-packages
+
+# The King James Bible, one verse a line; the sum is that of the text all stated results were made with.
+$(DATA)/kjv.txt:
+	@mkdir -p $(DATA)
+	@bible -f 'gen1:1-rev22:21' | sed 's/^[^ ]* //' >$@.part
+	@echo 'b5c4940bcfeee072c0935b5200d0f9d88a00a0199cb0961d16133458fcdfae5d  $@.part' | sha256sum --check --quiet
+	@mv $@.part $@

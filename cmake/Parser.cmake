@@ -1,0 +1,26 @@
+# frontend/*.y and *.l become build/generated/frontend/NAME.c and NAME.h.
+find_package(BISON 3.8 REQUIRED)
+find_package(FLEX 2.6 REQUIRED)
+set(generated ${CMAKE_BINARY_DIR}/generated/frontend)
+file(MAKE_DIRECTORY ${generated})
+file(GLOB grammars CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/frontend/*.y)
+file(GLOB scanners CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/frontend/*.l)
+set(generated_sources "")
+foreach(grammar ${grammars})
+  cmake_path(GET grammar STEM name)
+  bison_target(${name} ${grammar} ${generated}/${name}.c DEFINES_FILE ${generated}/${name}.h
+               COMPILE_FLAGS "-Wall -Werror")
+  list(APPEND generated_sources ${BISON_${name}_OUTPUTS})
+endforeach()
+foreach(scanner ${scanners})
+  cmake_path(GET scanner STEM name)
+  flex_target(${name} ${scanner} ${generated}/${name}.c DEFINES_FILE ${generated}/${name}.h)
+  list(APPEND generated_sources ${FLEX_${name}_OUTPUTS})
+endforeach()
+if(generated_sources)
+  target_sources(seqc_frontend PRIVATE ${generated_sources})
+  target_include_directories(seqc_frontend PRIVATE ${generated})
+  # The tools' own skeletons convert and shadow freely; what stands in the .l and .y is still checked by -Wall -Wextra.
+  set_source_files_properties(${generated_sources} PROPERTIES
+    COMPILE_OPTIONS "-Wno-conversion;-Wno-sign-conversion;-Wno-shadow;-Wno-unused-function;-Wno-sign-compare")
+endif()

@@ -1,0 +1,318 @@
+/* address.c - where the elements of buffers are, and the loads and stores that follow from how that changes from lane to
+ * lane: not at all, by one element, or in any other way.
+ *
+ * A load under a guard never branches: where the guard is the same for all lanes, the address is replaced by that of a
+ * few zeros; where it is not, the lanes are masked.
+ */
+#include "codegen/emit.h"
+
+/* ---- buffers at the entry of the function */
+
+static LLVMValueRef emit_extent(Emitter *emitter, Size size) {
+  LLVMValueRef constant = emit_constant(emitter, size.constant);
+  if (size.symbol == NONE) return constant;
+  return LLVMBuildNSWAdd(emitter->entry_builder, emitter->symbols[size.symbol], constant, "");
+}
+
+static void emit_strides(Emitter *emitter, const Buffer *buffer, LLVMValueRef *out_strides) {
+  LLVMValueRef stride = emit_constant(emitter, 1);
+  for (int n = buffer->rank - 1; n >= 0; n--) {
+    int axis = buffer->order[n];
+    bool is_absent = buffer->is_folded[axis] || (buffer->has_turns && axis == 0);
+    out_strides[axis] = is_absent ? emit_constant(emitter, 0) : stride;
+    if (!is_absent) stride = LLVMBuildNSWMul(emitter->entry_builder, stride, emit_extent(emitter, buffer->shape[axis]), "");
+  }
+}
+
+static LLVMValueRef metadata_node(Emitter *emitter, LLVMMetadataRef *operands, size_t count) {
+  LLVMContextRef context = emitter->codegen->context;
+  return LLVMMetadataAsValue(context, LLVMMDNodeInContext2(context, operands, count));
+}
+
+/* Memory that never overlaps has different tags. Buffers that share a slot of the workspace are never in use in the same stage;
+ * the state that a call leaves may take the place of the one it came with. Numbers, not names, so that stages which do the
+ * same are the same to LLVM. */
+static LLVMValueRef alias_tag(Emitter *emitter, BufferId id) {
+  LLVMContextRef context = emitter->codegen->context;
+  const Buffer *buffer = &emitter->kernel->buffers[id];
+  bool is_state = buffer->home == HOME_CARRY_IN || buffer->home == HOME_CARRY_OUT || buffer->home == HOME_FINAL_STATE;
+  const char *name = is_state ? "state" : arena_format(emitter->codegen->arena, "buffer %d", id);
+  LLVMMetadataRef text = LLVMMDStringInContext2(context, name, strlen(name));
+  LLVMMetadataRef zero = LLVMValueAsMetadata(emit_constant(emitter, 0));
+  LLVMMetadataRef type = LLVMMDNodeInContext2(context, (LLVMMetadataRef[]){text, emitter->alias_root, zero}, 3);
+  return metadata_node(emitter, (LLVMMetadataRef[]){type, type, zero}, 3);
+}
+
+void emit_tag(Emitter *emitter, LLVMValueRef instruction, BufferId buffer) {
+  LLVMContextRef context = emitter->codegen->context;
+  LLVMSetMetadata(instruction, LLVMGetMDKindIDInContext(context, "tbaa", 4), emitter->alias_tags[buffer]);
+}
+
+/* Pointers in the frame and in tables never change during a call. */
+static LLVMValueRef load_constant(Emitter *emitter, LLVMBuilderRef builder, LLVMTypeRef type, LLVMValueRef address) {
+  LLVMValueRef load = LLVMBuildLoad2(builder, type, address, "");
+  unsigned kind = LLVMGetMDKindIDInContext(emitter->codegen->context, "invariant.load", 14);
+  LLVMSetMetadata(load, kind, metadata_node(emitter, NULL, 0));
+  return load;
+}
+
+static LLVMValueRef frame_entry(Emitter *emitter, int field, int number) {
+  Codegen *codegen = emitter->codegen;
+  LLVMValueRef path[] = {LLVMConstInt(codegen->type_i32, 0, false), LLVMConstInt(codegen->type_i32, (unsigned)field, false),
+                         LLVMConstInt(codegen->type_i32, (unsigned)number, false)};
+  LLVMTypeRef type = kernel_frame_type(codegen, emitter->kernel);
+  return LLVMBuildInBoundsGEP2(emitter->entry_builder, type, emitter->frame, path, 3, "");
+}
+
+/* Marks what the statements touch. */
+static void use_load(void *context, const Expr *expr) {
+  bool *is_used = context;
+  if (expr->op == OP_LOAD || expr->op == OP_GIVEN) is_used[expr->id] = true;
+}
+
+static void use_expr(const Expr *expr, bool *is_used) {
+  if (expr) expr_visit(expr, use_load, is_used);
+}
+
+static void use_statements(const Statement *statement, bool is_alone, bool *is_used) {
+  for (; statement; statement = is_alone ? NULL : statement->next) {
+    const Expr *parts[] = {statement->low,   statement->high,        statement->condition, statement->value,
+                           statement->guard, statement->reduce_body, statement->row0,      statement->column0,
+                           statement->row_limit, statement->column_limit, statement->depth};
+    for (size_t n = 0; n < sizeof parts / sizeof parts[0]; n++) use_expr(parts[n], is_used);
+    for (int n = 0; n < statement->rank; n++) use_expr(statement->indices[n], is_used);
+    if (statement->kind == STATEMENT_STORE || statement->kind == STATEMENT_TILE) is_used[statement->buffer] = true;
+    if (statement->kind == STATEMENT_TILE) is_used[statement->a_buffer] = is_used[statement->b_buffer] = true;
+    use_statements(statement->body, false, is_used);
+    use_statements(statement->otherwise, false, is_used);
+  }
+}
+
+static void emit_buffer(Emitter *emitter, BufferId id) {
+  const Buffer *buffer = &emitter->kernel->buffers[id];
+  emitter->bases[id] = load_constant(emitter, emitter->entry_builder, emitter->codegen->type_ptr, frame_entry(emitter, 3, id));
+  LLVMSetValueName2(emitter->bases[id], buffer->name, strlen(buffer->name));
+  emitter->strides[id] = ARENA_ARRAY(emitter->codegen->arena, LLVMValueRef, buffer->rank);
+  emit_strides(emitter, buffer, emitter->strides[id]);
+  emitter->alias_tags[id] = alias_tag(emitter, id);
+}
+
+void emit_buffers(Emitter *emitter, const Statement *used_by, bool is_alone) {
+  Codegen *codegen = emitter->codegen;
+  const Kernel *kernel = emitter->kernel;
+  static const char root[] = "buffers";
+  LLVMMetadataRef text = LLVMMDStringInContext2(codegen->context, root, sizeof root - 1);
+  emitter->alias_root = LLVMMDNodeInContext2(codegen->context, &text, 1);
+  emitter->symbols = ARENA_ARRAY(codegen->arena, LLVMValueRef, kernel->symbol_count);
+  for (int n = 0; n < kernel->symbol_count; n++) {
+    emitter->symbols[n] = load_constant(emitter, emitter->entry_builder, codegen->type_i64, frame_entry(emitter, 2, n));
+    LLVMSetValueName2(emitter->symbols[n], kernel->symbols[n].name, strlen(kernel->symbols[n].name));
+  }
+  emitter->bases = ARENA_ARRAY(codegen->arena, LLVMValueRef, kernel->buffer_count);
+  emitter->strides = ARENA_ARRAY(codegen->arena, LLVMValueRef *, kernel->buffer_count);
+  emitter->alias_tags = ARENA_ARRAY(codegen->arena, LLVMValueRef, kernel->buffer_count);
+  bool *is_used = ARENA_ARRAY(codegen->arena, bool, kernel->buffer_count);
+  use_statements(used_by, is_alone, is_used);
+  for (int n = 0; n < kernel->buffer_count; n++)
+    if (is_used[n]) emit_buffer(emitter, n);
+}
+
+/* ---- addresses */
+
+typedef enum { ACCESS_UNIFORM, ACCESS_CONTIGUOUS, ACCESS_SCATTERED } AccessKind;
+
+typedef struct Access {
+  AccessKind kind;
+  LLVMValueRef address; /* scattered: one for each lane */
+} Access;
+
+static LLVMValueRef add_product(Emitter *emitter, LLVMValueRef sum, LLVMValueRef index, LLVMValueRef stride) {
+  LLVMValueRef product = LLVMBuildNSWMul(emitter->builder, index, stride, "");
+  return sum ? LLVMBuildNSWAdd(emitter->builder, sum, product, "") : product;
+}
+
+static bool is_constant(LLVMValueRef value, int64_t constant) {
+  return LLVMIsAConstantInt(value) && LLVMConstIntGetSExtValue(value) == constant;
+}
+
+/* Offsets within such a buffer fit 32 bits, for which processors have wider gathers. */
+static bool has_small_extent(const Buffer *buffer) {
+  int64_t elements = 1;
+  for (int axis = 0; axis < buffer->rank; axis++) {
+    if (buffer->shape[axis].symbol != NONE || __builtin_mul_overflow(elements, buffer->shape[axis].constant, &elements))
+      return false;
+  }
+  return elements < INT32_MAX;
+}
+
+static LLVMValueRef all_lanes(Emitter *emitter) { return LLVMConstAllOnes(emit_type(emitter, TYPE_BOOL, true)); }
+
+static LLVMValueRef masked_gather(Emitter *emitter, LLVMTypeRef element, LLVMValueRef addresses, LLVMValueRef mask,
+                                  unsigned align) {
+  LLVMTypeRef types[] = {emit_vector_type(emitter, element), LLVMTypeOf(addresses)};
+  LLVMValueRef arguments[] = {addresses, LLVMConstInt(emitter->codegen->type_i32, align, false), mask ? mask : all_lanes(emitter),
+                              LLVMConstNull(types[0])};
+  return emit_intrinsic(emitter, "llvm.masked.gather", 2, types, 4, arguments);
+}
+
+/* The first element of the buffer; with turns that of the turn, which may differ between lanes. */
+static Value emit_base(Emitter *emitter, BufferId id, const Expr *const *indices) {
+  Codegen *codegen = emitter->codegen;
+  LLVMValueRef base = emitter->bases[id];
+  if (!emitter->kernel->buffers[id].has_turns) return (Value){base, false, TYPE_INT};
+  Value turn = emit_part(emitter, indices[0]);
+  LLVMValueRef entry = LLVMBuildGEP2(emitter->builder, codegen->type_ptr, base, &turn.value, 1, "");
+  if (!turn.is_vector) return (Value){load_constant(emitter, emitter->builder, codegen->type_ptr, entry), false, TYPE_INT};
+  unsigned align = LLVMPointerSize(codegen->data_layout);
+  return (Value){masked_gather(emitter, codegen->type_ptr, entry, emitter->mask, align), true, TYPE_INT};
+}
+
+static Access emit_access(Emitter *emitter, BufferId id, const Expr *const *indices) {
+  const Buffer *buffer = &emitter->kernel->buffers[id];
+  LLVMTypeRef element = emit_memory_type(emitter, buffer->type);
+  Value base = emit_base(emitter, id, indices);
+  LLVMValueRef offset = NULL, lane_offset = NULL, growth = emit_constant(emitter, 0);
+  for (int axis = buffer->has_turns; axis < buffer->rank; axis++) {
+    LLVMValueRef stride = emitter->strides[id][axis];
+    if (is_constant(stride, 0)) continue;
+    int64_t lane_growth;
+    if (emit_lane_growth(emitter, indices[axis], &lane_growth)) {
+      offset = add_product(emitter, offset, emit_first_lane(emitter, indices[axis]), stride);
+      if (lane_growth) growth = add_product(emitter, growth, emit_constant(emitter, lane_growth), stride);
+    } else {
+      LLVMValueRef index = emit_as_vector(emitter, emit_part(emitter, indices[axis]));
+      lane_offset = add_product(emitter, lane_offset, index, emit_broadcast(emitter, stride));
+    }
+  }
+  LLVMBuilderRef builder = emitter->builder;
+  LLVMValueRef address = offset ? LLVMBuildGEP2(builder, element, base.value, &offset, 1, "") : base.value;
+  if (!base.is_vector && !lane_offset) {
+    if (is_constant(growth, 0)) return (Access){ACCESS_UNIFORM, address};
+    if (is_constant(growth, 1)) return (Access){ACCESS_CONTIGUOUS, address};
+  }
+  if (!is_constant(growth, 0))
+    lane_offset = add_product(emitter, lane_offset, emitter->lane_numbers, emit_broadcast(emitter, growth));
+  if (lane_offset && has_small_extent(buffer))
+    lane_offset = LLVMBuildTrunc(builder, lane_offset, emit_vector_type(emitter, emitter->codegen->type_i32), "");
+  if (lane_offset) address = LLVMBuildGEP2(builder, element, address, &lane_offset, 1, "");
+  return (Access){ACCESS_SCATTERED, address};
+}
+
+LLVMValueRef emit_uniform_address(Emitter *emitter, BufferId buffer, const Expr *const *indices) {
+  PairMap memo, *outer = emitter->memo;
+  pair_map_begin(&memo);
+  emitter->memo = &memo;
+  Access access = emit_access(emitter, buffer, indices);
+  emitter->memo = outer;
+  pair_map_end(&memo);
+  if (access.kind != ACCESS_UNIFORM)
+    internal_error("the address in '%s' differs between lanes", emitter->kernel->buffers[buffer].name);
+  return access.address;
+}
+
+/* ---- between memory and registers */
+
+static LLVMValueRef from_memory(Emitter *emitter, Type type, bool is_vector, LLVMValueRef value) {
+  if (type == TYPE_REAL) return value;
+  if (type == TYPE_INT) return LLVMBuildSExt(emitter->builder, value, emit_type(emitter, type, is_vector), "");
+  return LLVMBuildIsNotNull(emitter->builder, value, "");
+}
+
+static LLVMValueRef to_memory(Emitter *emitter, Type type, bool is_vector, LLVMValueRef value) {
+  LLVMTypeRef memory_type = emit_memory_type(emitter, type);
+  if (is_vector) memory_type = emit_vector_type(emitter, memory_type);
+  if (type == TYPE_REAL) return value;
+  if (type == TYPE_INT) return LLVMBuildTrunc(emitter->builder, value, memory_type, "");
+  return LLVMBuildZExt(emitter->builder, value, memory_type, "");
+}
+
+static unsigned alignment_of(Type type) { return type == TYPE_BOOL ? 1 : 4; }
+
+LLVMValueRef emit_any_lane(Emitter *emitter, LLVMValueRef mask) {
+  LLVMTypeRef type = LLVMTypeOf(mask);
+  return emit_intrinsic(emitter, "llvm.vector.reduce.or", 1, &type, 1, &mask);
+}
+
+static LLVMValueRef both_masks(Emitter *emitter, LLVMValueRef a, LLVMValueRef b) {
+  return a && b ? LLVMBuildAnd(emitter->builder, a, b, "") : a ? a : b;
+}
+
+static LLVMValueRef tagged(Emitter *emitter, LLVMValueRef instruction, BufferId buffer) {
+  emit_tag(emitter, instruction, buffer);
+  return instruction;
+}
+
+/* One element; lanes outside of the guard get 0. The access is real when any lane asks for it. */
+static Value load_uniform(Emitter *emitter, const Expr *expr, LLVMValueRef address, Value guard) {
+  LLVMBuilderRef builder = emitter->builder;
+  LLVMValueRef condition = guard.value;
+  if (guard.is_vector) condition = emit_any_lane(emitter, both_masks(emitter, guard.value, emitter->mask));
+  if (condition) address = LLVMBuildSelect(builder, condition, address, emitter->zeros, "");
+  LLVMValueRef load = LLVMBuildLoad2(builder, emit_memory_type(emitter, expr->type), address, "");
+  LLVMSetAlignment(tagged(emitter, load, expr->id), alignment_of(expr->type));
+  LLVMValueRef value = from_memory(emitter, expr->type, false, load);
+  if (!guard.is_vector) return (Value){value, false, expr->type};
+  value = LLVMBuildSelect(builder, guard.value, emit_broadcast(emitter, value),
+                          LLVMConstNull(emit_type(emitter, expr->type, true)), "");
+  return (Value){value, true, expr->type};
+}
+
+static Value load_contiguous(Emitter *emitter, const Expr *expr, LLVMValueRef address, Value guard) {
+  LLVMBuilderRef builder = emitter->builder;
+  LLVMTypeRef type = emit_vector_type(emitter, emit_memory_type(emitter, expr->type));
+  LLVMValueRef mask = both_masks(emitter, emitter->mask, guard.is_vector ? guard.value : NULL), load;
+  if (guard.value && !guard.is_vector) address = LLVMBuildSelect(builder, guard.value, address, emitter->zeros, "");
+  if (mask) {
+    LLVMTypeRef types[] = {type, emitter->codegen->type_ptr};
+    LLVMValueRef align = LLVMConstInt(emitter->codegen->type_i32, alignment_of(expr->type), false);
+    load = emit_intrinsic(emitter, "llvm.masked.load", 2, types, 4, (LLVMValueRef[]){address, align, mask, LLVMConstNull(type)});
+  } else {
+    load = LLVMBuildLoad2(builder, type, address, "");
+    LLVMSetAlignment(load, alignment_of(expr->type));
+  }
+  return (Value){from_memory(emitter, expr->type, true, tagged(emitter, load, expr->id)), true, expr->type};
+}
+
+static Value load_scattered(Emitter *emitter, const Expr *expr, LLVMValueRef addresses, Value guard) {
+  LLVMValueRef mask = both_masks(emitter, emitter->mask, guard.value ? emit_as_vector(emitter, guard) : NULL);
+  LLVMValueRef load = masked_gather(emitter, emit_memory_type(emitter, expr->type), addresses, mask, alignment_of(expr->type));
+  return (Value){from_memory(emitter, expr->type, true, tagged(emitter, load, expr->id)), true, expr->type};
+}
+
+Value emit_load(Emitter *emitter, const Expr *expr) {
+  Value guard = {NULL, false, TYPE_BOOL};
+  if (expr->guard) guard = emit_part(emitter, expr->guard);
+  Access access = emit_access(emitter, expr->id, expr->args);
+  if (access.kind == ACCESS_UNIFORM) return load_uniform(emitter, expr, access.address, guard);
+  if (access.kind == ACCESS_CONTIGUOUS) return load_contiguous(emitter, expr, access.address, guard);
+  return load_scattered(emitter, expr, access.address, guard);
+}
+
+static LLVMValueRef emit_masked_store(Emitter *emitter, const char *name, LLVMValueRef value, LLVMValueRef address, Type type) {
+  LLVMTypeRef types[] = {LLVMTypeOf(value), LLVMTypeOf(address)};
+  LLVMValueRef align = LLVMConstInt(emitter->codegen->type_i32, alignment_of(type), false);
+  LLVMValueRef mask = emitter->mask ? emitter->mask : all_lanes(emitter);
+  return emit_intrinsic(emitter, name, 2, types, 4, (LLVMValueRef[]){value, address, align, mask});
+}
+
+void emit_store(Emitter *emitter, BufferId buffer, const Expr *const *indices, Value value) {
+  Type type = emitter->kernel->buffers[buffer].type;
+  PairMap memo;
+  pair_map_begin(&memo);
+  emitter->memo = &memo;
+  Access access = emit_access(emitter, buffer, indices);
+  emitter->memo = NULL;
+  pair_map_end(&memo);
+  bool is_vector = emitter->vector_index != NONE;
+  LLVMValueRef stored = to_memory(emitter, type, is_vector, is_vector ? emit_as_vector(emitter, value) : value.value), store;
+  if (!is_vector || (access.kind == ACCESS_CONTIGUOUS && !emitter->mask)) {
+    store = LLVMBuildStore(emitter->builder, stored, access.address);
+    LLVMSetAlignment(store, alignment_of(type));
+  } else if (access.kind == ACCESS_CONTIGUOUS) {
+    store = emit_masked_store(emitter, "llvm.masked.store", stored, access.address, type);
+  } else {
+    LLVMValueRef addresses = access.kind == ACCESS_UNIFORM ? emit_broadcast(emitter, access.address) : access.address;
+    store = emit_masked_store(emitter, "llvm.masked.scatter", stored, addresses, type);
+  }
+  emit_tag(emitter, store, buffer);
+}

@@ -1,0 +1,52 @@
+/* internal.h - what the files of codegen share. Nothing outside of this folder includes it.
+ *
+ * module.c makes, for each kernel, a wrapper `int32 NAME_forward(seqrt_call *)` that checks the call, computes the run-time sizes and the
+ * address of every buffer into a KernelFrame on its stack, and runs the kernel's body on all threads. kernel.c emits that body:
+ *
+ *     void NAME_forward_body(KernelFrame *frame, int32 thread, int32 thread_count)
+ *
+ * The frame as LLVM sees it: { ptr call, ptr context, [n x i64] symbols, [buffer_count x ptr] buffers }, n being
+ * symbol_count rounded up to 64.
+ * buffers[b] is the first element of buffer b; with has_turns the first entry of its table of pointers; null where the caller
+ * gave none (OP_GIVEN asks for that).
+ */
+#ifndef SEQC_CODEGEN_INTERNAL_H
+#define SEQC_CODEGEN_INTERNAL_H
+
+#include <llvm-c/Core.h>
+#include <llvm-c/Target.h>
+#include <llvm-c/TargetMachine.h>
+
+#include "codegen/codegen.h"
+
+struct Codegen {
+  Arena *arena;
+  CodegenOptions options;
+  Machine machine;
+  char *triple, *cpu, *features;
+  LLVMContextRef context;
+  LLVMTargetMachineRef target_machine;
+  LLVMTargetDataRef data_layout;
+  LLVMModuleRef module; /* after codegen_compile */
+  const char *module_name; /* of the model at hand */
+  LLVMTypeRef type_void, type_i1, type_i8, type_i32, type_i64, type_f32, type_ptr;
+  LLVMMemoryBufferRef emitted[OUTPUT_BITCODE + 1];
+  void *jit;
+};
+
+/* module.c: a function with the attributes that every function of the object carries: the processor, its features, the
+ * width of vectors, and that nothing unwinds. */
+LLVMValueRef codegen_add_function(Codegen *codegen, const char *name, LLVMTypeRef type, LLVMLinkage linkage);
+/* Runs once a call at most: compiled fast rather than well. */
+void codegen_set_cold(Codegen *codegen, LLVMValueRef function);
+/* module.c: the declaration of an LLVM intrinsic, overloaded on `type` (NULL: not overloaded). */
+LLVMValueRef codegen_intrinsic(Codegen *codegen, const char *name, LLVMTypeRef type);
+/* module.c: a C identifier made of `name`: other characters become '_'. */
+const char *codegen_identifier(Arena *arena, const char *name);
+
+/* kernel.c: adds the internal function for the body. Never fails: kernels are verified before. */
+LLVMValueRef emit_kernel_body(Codegen *codegen, const Module *module, const Kernel *kernel);
+/* The type of the frame of a kernel. */
+LLVMTypeRef kernel_frame_type(Codegen *codegen, const Kernel *kernel);
+
+#endif

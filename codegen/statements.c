@@ -1,0 +1,157 @@
+/* statements.c - the statements of a kernel. A vector loop becomes a loop over full vectors and one masked iteration for
+ * what remains, so no lane ever touches memory that its loop does not.
+ */
+#include "codegen/flow.h"
+
+/* ---- lanes */
+
+void emit_enter_lanes(Emitter *emitter, IndexId index, LLVMValueRef first, LLVMValueRef high) {
+  LLVMBuilderRef builder = emitter->builder;
+  if (emitter->vector_index != NONE) internal_error("a vector loop inside of a vector loop");
+  emitter->vector_index = index;
+  emitter->indices[index] = first;
+  emitter->mask = NULL;
+  if (!high) return;
+  LLVMTypeRef i64 = emitter->codegen->type_i64, i32 = emitter->codegen->type_i32;
+  LLVMValueRef count = LLVMBuildNSWSub(builder, high, first, "");
+  count = emit_intrinsic(emitter, "llvm.smax", 1, &i64, 2, (LLVMValueRef[]){count, emit_constant(emitter, 0)});
+  count = emit_intrinsic(emitter, "llvm.smin", 1, &i64, 2, (LLVMValueRef[]){count, emit_constant(emitter, emitter->lanes)});
+  LLVMValueRef limits = emit_broadcast(emitter, LLVMBuildTrunc(builder, count, i32, ""));
+  LLVMValueRef numbers = LLVMBuildTrunc(builder, emitter->lane_numbers, emit_vector_type(emitter, i32), "");
+  emitter->mask = LLVMBuildICmp(builder, LLVMIntULT, numbers, limits, "");
+}
+
+void emit_leave_lanes(Emitter *emitter) {
+  emitter->vector_index = NONE;
+  emitter->mask = NULL;
+}
+
+/* ---- loops */
+
+static void emit_counted_loop(Emitter *emitter, const Statement *statement, LLVMValueRef low, LLVMValueRef high) {
+  LoopFlow loop = {.carried_count = 0};
+  LLVMValueRef one = emit_constant(emitter, 1), index;
+  loop_begin(emitter, &loop, low, high, one);
+  index = loop.index;
+  if (statement->is_reversed) {
+    LLVMValueRef ends = LLVMBuildNSWSub(emitter->builder, LLVMBuildNSWAdd(emitter->builder, low, high, ""), one, "");
+    index = LLVMBuildNSWSub(emitter->builder, ends, loop.index, "");
+  }
+  emitter->indices[statement->index] = index;
+  emit_block(emitter, statement->body);
+  loop_end(emitter, &loop);
+}
+
+/* This thread's range: low + count * thread / thread_count, and the same for the next thread. */
+void emit_parallel_loop(Emitter *emitter, const Statement *statement) {
+  LLVMBuilderRef builder = emitter->builder;
+  LLVMTypeRef i64 = emitter->codegen->type_i64;
+  LLVMValueRef low = emit_scalar(emitter, statement->low), high = emit_scalar(emitter, statement->high);
+  LLVMValueRef count = LLVMBuildNSWSub(builder, high, low, "");
+  LLVMValueRef threads = LLVMBuildZExt(builder, emitter->thread_count, i64, "");
+  LLVMValueRef ends[2];
+  for (int n = 0; n < 2; n++) {
+    LLVMValueRef thread = LLVMBuildZExt(builder, emitter->thread, i64, "");
+    if (n == 1) thread = LLVMBuildNSWAdd(builder, thread, emit_constant(emitter, 1), "");
+    LLVMValueRef part = LLVMBuildSDiv(builder, LLVMBuildNSWMul(builder, count, thread, ""), threads, "");
+    ends[n] = LLVMBuildNSWAdd(builder, low, part, "");
+  }
+  emit_counted_loop(emitter, statement, ends[0], ends[1]);
+}
+
+static void emit_vector_body(Emitter *emitter, const Statement *statement, LLVMValueRef first, LLVMValueRef high) {
+  emit_enter_lanes(emitter, statement->index, first, high);
+  emit_block(emitter, statement->body);
+  emit_leave_lanes(emitter);
+}
+
+static void emit_vector_loop(Emitter *emitter, const Statement *statement) {
+  LLVMBuilderRef builder = emitter->builder;
+  int64_t known = emit_constant_count(statement->low, statement->high), lanes = emitter->lanes;
+  LLVMValueRef low = emit_scalar(emitter, statement->low), high = emit_scalar(emitter, statement->high);
+  LLVMTypeRef i64 = emitter->codegen->type_i64;
+  LLVMValueRef count = LLVMBuildNSWSub(builder, high, low, "");
+  count = emit_intrinsic(emitter, "llvm.smax", 1, &i64, 2, (LLVMValueRef[]){count, emit_constant(emitter, 0)});
+  LLVMValueRef full = LLVMBuildAnd(builder, count, emit_constant(emitter, -lanes), "");
+  LLVMValueRef tail = LLVMBuildNSWAdd(builder, low, full, "");
+  if (known == NONE || known >= lanes) {
+    LoopFlow loop = {.carried_count = 0};
+    loop_begin(emitter, &loop, low, tail, emit_constant(emitter, lanes));
+    emit_vector_body(emitter, statement, loop.index, NULL);
+    loop_end(emitter, &loop);
+  }
+  if (known != NONE && known % lanes == 0) return;
+  BranchFlow branch = {.carried_count = 0};
+  branch_begin(emitter, &branch, LLVMBuildICmp(emitter->builder, LLVMIntSLT, tail, high, ""));
+  emit_vector_body(emitter, statement, tail, high);
+  branch_end(emitter, &branch);
+}
+
+/* One iteration is no loop: that is how an index gets a computed value. */
+static void emit_sequential_loop(Emitter *emitter, const Statement *statement) {
+  Arena *arena = emitter->codegen->arena;
+  const Expr *next = expr_binary(arena, OP_ADD, statement->low, expr_integer(arena, 1));
+  LLVMValueRef low = emit_scalar(emitter, statement->low);
+  if (expr_equal(next, statement->high)) {
+    emitter->indices[statement->index] = low;
+    emit_block(emitter, statement->body);
+  } else {
+    emit_counted_loop(emitter, statement, low, emit_scalar(emitter, statement->high));
+  }
+}
+
+static void emit_loop(Emitter *emitter, const Statement *statement) {
+  switch (statement->loop_kind) {
+  case LOOP_SEQUENTIAL: emit_sequential_loop(emitter, statement); break;
+  case LOOP_PARALLEL: emit_stage(emitter, statement); break;
+  case LOOP_VECTOR: emit_vector_loop(emitter, statement); break;
+  }
+  emitter->indices[statement->index] = NULL;
+}
+
+/* ---- the others */
+
+static void emit_if(Emitter *emitter, const Statement *statement) {
+  BranchFlow branch = {.carried_count = 0};
+  branch_begin(emitter, &branch, emit_scalar(emitter, statement->condition));
+  emit_block(emitter, statement->body);
+  if (statement->otherwise) {
+    branch_else(emitter, &branch);
+    emit_block(emitter, statement->otherwise);
+  }
+  branch_end(emitter, &branch);
+}
+
+/* seqrt_context is { i32, i32, ptr parallel, ptr barrier, ptr self }. */
+static void emit_barrier(Emitter *emitter) {
+  Codegen *codegen = emitter->codegen;
+  LLVMBuilderRef builder = emitter->builder;
+  LLVMTypeRef ptr = codegen->type_ptr;
+  BranchFlow branch = {.carried_count = 0};
+  LLVMValueRef one = LLVMConstInt(codegen->type_i32, 1, false);
+  branch_begin(emitter, &branch, LLVMBuildICmp(builder, LLVMIntSGT, emitter->thread_count, one, ""));
+  LLVMValueRef field = LLVMBuildStructGEP2(builder, kernel_frame_type(codegen, emitter->kernel), emitter->frame, 1, "");
+  LLVMValueRef context = LLVMBuildLoad2(builder, ptr, field, "");
+  LLVMTypeRef members[] = {codegen->type_i32, codegen->type_i32, ptr, ptr, ptr};
+  LLVMTypeRef context_type = LLVMStructTypeInContext(codegen->context, members, 5, false);
+  LLVMValueRef barrier = LLVMBuildLoad2(builder, ptr, LLVMBuildStructGEP2(builder, context_type, context, 3, ""), "");
+  LLVMBuildCall2(builder, LLVMFunctionType(codegen->type_void, &ptr, 1, false), barrier, &context, 1, "");
+  branch_end(emitter, &branch);
+}
+
+void emit_block(Emitter *emitter, const Statement *first) {
+  for (const Statement *statement = first; statement; statement = statement->next) {
+    debug_lines_at(emitter, statement->source);
+    switch (statement->kind) {
+    case STATEMENT_LOOP: emit_loop(emitter, statement); break;
+    case STATEMENT_IF: emit_if(emitter, statement); break;
+    case STATEMENT_LET: emitter->locals[statement->local] = emit_expression(emitter, statement->value); break;
+    case STATEMENT_STORE:
+      emit_store(emitter, statement->buffer, statement->indices, emit_expression(emitter, statement->value));
+      break;
+    case STATEMENT_REDUCE: emit_reduce(emitter, statement); break;
+    case STATEMENT_TILE: emit_tile(emitter, statement); break;
+    case STATEMENT_BARRIER: emit_barrier(emitter); break;
+    }
+  }
+}

@@ -1,0 +1,202 @@
+/* tile.c - a block of a matrix product kept in registers.
+ *
+ * All accumulators are values carried by one loop over k. Each step loads the vectors of B once and multiplies them with
+ * the rows of A, one broadcast element at a time, which the processor does while it loads. That is a function, one for each
+ * shape of tile, so that it is compiled once. The block comes back through memory, is added to `value` and stored, with masks
+ * at the edges.
+ */
+#include "codegen/flow.h"
+
+enum { K_UNROLL = 4, SHORT_VALUE = 4 };
+
+typedef struct Tile {
+  Emitter *emitter;
+  const Statement *statement;
+  int rows, vectors;
+  LLVMTypeRef vector_type;
+  LLVMValueRef a, b;               /* of the first element */
+  LLVMValueRef a_stride, b_stride; /* from one k to the next */
+  LLVMValueRef row0, column0, row_limit, column_limit;
+  LLVMValueRef sums[FLOW_CARRIED]; /* by row and vector */
+  LLVMValueRef scratch;            /* where the function of the tile leaves them */
+} Tile;
+
+/* ---- the product */
+
+/* Loads the element `offset` of row `step` of a panel, counted from where `panel` points. */
+static LLVMValueRef panel_load(Tile *tile, LLVMTypeRef type, BufferId buffer, LLVMValueRef panel, LLVMValueRef stride, int step,
+                               int offset) {
+  Emitter *emitter = tile->emitter;
+  LLVMValueRef place = LLVMBuildNSWMul(emitter->builder, emit_constant(emitter, step), stride, "");
+  place = LLVMBuildNSWAdd(emitter->builder, place, emit_constant(emitter, offset), "");
+  LLVMValueRef address = LLVMBuildInBoundsGEP2(emitter->builder, emitter->codegen->type_f32, panel, &place, 1, "");
+  LLVMValueRef load = LLVMBuildLoad2(emitter->builder, type, address, "");
+  LLVMSetAlignment(load, 4);
+  emit_tag(emitter, load, buffer);
+  return load;
+}
+
+static LLVMValueRef panel_at(Tile *tile, LLVMValueRef panel, LLVMValueRef k, LLVMValueRef stride) {
+  Emitter *emitter = tile->emitter;
+  LLVMValueRef offset = LLVMBuildNSWMul(emitter->builder, k, stride, "");
+  return LLVMBuildInBoundsGEP2(emitter->builder, emitter->codegen->type_f32, panel, &offset, 1, "");
+}
+
+static void emit_step(Tile *tile, LLVMValueRef *sums, LLVMValueRef a, LLVMValueRef b, int step) {
+  Emitter *emitter = tile->emitter;
+  const Statement *statement = tile->statement;
+  LLVMTypeRef f32 = emitter->codegen->type_f32;
+  LLVMValueRef columns[FLOW_CARRIED];
+  for (int v = 0; v < tile->vectors; v++)
+    columns[v] = panel_load(tile, tile->vector_type, statement->b_buffer, b, tile->b_stride, step, v * emitter->lanes);
+  for (int r = 0; r < tile->rows; r++) {
+    LLVMValueRef row = emit_broadcast(emitter, panel_load(tile, f32, statement->a_buffer, a, tile->a_stride, step, r));
+    for (int v = 0; v < tile->vectors; v++) {
+      LLVMValueRef *sum = &sums[r * tile->vectors + v];
+      *sum = emit_multiply_add(emitter, row, columns[v], *sum);
+    }
+  }
+}
+
+static void emit_steps(Tile *tile, LLVMValueRef low, LLVMValueRef high, int unroll) {
+  Emitter *emitter = tile->emitter;
+  LoopFlow loop = {.carried_count = tile->rows * tile->vectors, .is_unrolled_by_hand = true};
+  memcpy(loop.carried, tile->sums, sizeof loop.carried);
+  loop_begin(emitter, &loop, low, high, emit_constant(emitter, unroll));
+  LLVMValueRef a = panel_at(tile, tile->a, loop.index, tile->a_stride), b = panel_at(tile, tile->b, loop.index, tile->b_stride);
+  for (int n = 0; n < unroll; n++) emit_step(tile, loop.carried, a, b, n);
+  loop_end(emitter, &loop);
+  memcpy(tile->sums, loop.carried, sizeof loop.carried);
+}
+
+/* The function `void tile_RxV(a, b, depth, out)`: sums of products of one tile; there is one of each shape in an object. */
+static LLVMValueRef tile_function(Tile *caller) {
+  Codegen *codegen = caller->emitter->codegen;
+  const char *name = arena_format(codegen->arena, "tile_%dx%d", caller->rows, caller->vectors);
+  LLVMValueRef function = LLVMGetNamedFunction(codegen->module, name);
+  if (function) return function;
+  LLVMTypeRef types[] = {codegen->type_ptr, codegen->type_ptr, codegen->type_i64, codegen->type_ptr};
+  function = codegen_add_function(codegen, name, LLVMFunctionType(codegen->type_void, types, 4, false), LLVMInternalLinkage);
+  unsigned noinline_kind = LLVMGetEnumAttributeKindForName("noinline", 8);
+  LLVMAddAttributeAtIndex(function, (LLVMAttributeIndex)LLVMAttributeFunctionIndex,
+                          LLVMCreateEnumAttribute(codegen->context, noinline_kind, 0));
+  Emitter emitter = *caller->emitter;
+  emitter.function = function;
+  emitter.debug = NULL;
+  emitter.builder = LLVMCreateBuilderInContext(codegen->context);
+  LLVMPositionBuilderAtEnd(emitter.builder, LLVMAppendBasicBlockInContext(codegen->context, function, "entry"));
+  Tile tile = *caller;
+  tile.emitter = &emitter;
+  tile.a = LLVMGetParam(function, 0);
+  tile.b = LLVMGetParam(function, 1);
+  LLVMValueRef zero = emit_constant(&emitter, 0), depth = LLVMGetParam(function, 2), out = LLVMGetParam(function, 3);
+  for (int n = 0; n < tile.rows * tile.vectors; n++) tile.sums[n] = LLVMConstNull(tile.vector_type);
+  LLVMValueRef whole = LLVMBuildAnd(emitter.builder, depth, emit_constant(&emitter, -K_UNROLL), "");
+  emit_steps(&tile, zero, whole, K_UNROLL);
+  emit_steps(&tile, whole, depth, 1);
+  for (int n = 0; n < tile.rows * tile.vectors; n++) {
+    LLVMValueRef place = emit_constant(&emitter, n);
+    LLVMValueRef address = LLVMBuildInBoundsGEP2(emitter.builder, tile.vector_type, out, &place, 1, "");
+    LLVMSetAlignment(LLVMBuildStore(emitter.builder, tile.sums[n], address), 64);
+  }
+  LLVMBuildRetVoid(emitter.builder);
+  LLVMDisposeBuilder(emitter.builder);
+  return function;
+}
+
+static void emit_product(Tile *tile) {
+  Emitter *emitter = tile->emitter;
+  LLVMValueRef function = tile_function(tile);
+  LLVMTypeRef type = LLVMArrayType2(tile->vector_type, (uint64_t)(tile->rows * tile->vectors));
+  tile->scratch = LLVMBuildAlloca(emitter->entry_builder, type, "tile");
+  LLVMSetAlignment(tile->scratch, 64);
+  LLVMValueRef arguments[] = {tile->a, tile->b, emit_scalar(emitter, tile->statement->depth), tile->scratch};
+  LLVMBuildCall2(emitter->builder, LLVMGlobalGetValueType(function), function, arguments, 4, "");
+}
+
+/* ---- what becomes of it */
+
+/* C[row, column0 + v * lanes ...] = value + sum; only columns below the limit when is_masked. */
+static void emit_result(Tile *tile, LLVMValueRef row, LLVMValueRef vector, bool is_masked, LLVMValueRef sum) {
+  Emitter *emitter = tile->emitter;
+  const Statement *statement = tile->statement;
+  LLVMValueRef offset = LLVMBuildNSWMul(emitter->builder, vector, emit_constant(emitter, emitter->lanes), "");
+  LLVMValueRef first = LLVMBuildNSWAdd(emitter->builder, tile->column0, offset, "");
+  emitter->indices[statement->row_index] = row;
+  emit_enter_lanes(emitter, statement->column_index, first, is_masked ? tile->column_limit : NULL);
+  Value result = {sum, true, TYPE_REAL};
+  if (statement->value) {
+    LLVMValueRef value = emit_as_vector(emitter, emit_expression(emitter, statement->value));
+    result.value = emit_combine(emitter, REDUCE_SUM, TYPE_REAL, value, sum);
+  }
+  emit_store(emitter, statement->buffer, statement->indices, result);
+  emit_leave_lanes(emitter);
+}
+
+static LLVMValueRef row_at(Tile *tile, LLVMValueRef r) { return LLVMBuildNSWAdd(tile->emitter->builder, tile->row0, r, ""); }
+
+static LLVMValueRef sum_address(Tile *tile, LLVMValueRef scratch, LLVMValueRef r, LLVMValueRef v) {
+  LLVMBuilderRef builder = tile->emitter->builder;
+  LLVMValueRef place = LLVMBuildNSWMul(builder, r, emit_constant(tile->emitter, tile->vectors), "");
+  place = LLVMBuildNSWAdd(builder, place, v, "");
+  return LLVMBuildInBoundsGEP2(builder, tile->vector_type, scratch, &place, 1, "");
+}
+
+static void emit_vectors(Tile *tile, LLVMValueRef r, LLVMValueRef v, bool is_masked) {
+  LLVMValueRef sum = LLVMBuildLoad2(tile->emitter->builder, tile->vector_type, sum_address(tile, tile->scratch, r, v), "");
+  emit_result(tile, row_at(tile, r), v, is_masked, sum);
+}
+
+/* One copy of the code for all rows, and for all vectors unless it is short. */
+static void emit_by_memory(Tile *tile, bool is_masked) {
+  Emitter *emitter = tile->emitter;
+  LLVMValueRef zero = emit_constant(emitter, 0), one = emit_constant(emitter, 1), rows = emit_constant(emitter, tile->rows);
+  if (is_masked) {
+    LLVMTypeRef i64 = emitter->codegen->type_i64;
+    LLVMValueRef left = LLVMBuildNSWSub(emitter->builder, tile->row_limit, tile->row0, "");
+    rows = emit_intrinsic(emitter, "llvm.smin", 1, &i64, 2, (LLVMValueRef[]){left, rows});
+  }
+  LoopFlow row_loop = {.is_unrolled_by_hand = true}, vector_loop = {.is_unrolled_by_hand = true};
+  loop_begin(emitter, &row_loop, zero, rows, one);
+  if (!is_masked && emit_is_small(tile->statement->value, SHORT_VALUE)) {
+    for (int v = 0; v < tile->vectors; v++) emit_vectors(tile, row_loop.index, emit_constant(emitter, v), false);
+  } else {
+    loop_begin(emitter, &vector_loop, zero, emit_constant(emitter, tile->vectors), one);
+    emit_vectors(tile, row_loop.index, vector_loop.index, is_masked);
+    loop_end(emitter, &vector_loop);
+  }
+  loop_end(emitter, &row_loop);
+}
+
+static void emit_results(Tile *tile) {
+  Emitter *emitter = tile->emitter;
+  LLVMBuilderRef builder = emitter->builder;
+  LLVMValueRef last_row = LLVMBuildNSWAdd(builder, tile->row0, emit_constant(emitter, tile->rows), "");
+  LLVMValueRef last_column = LLVMBuildNSWAdd(builder, tile->column0, emit_constant(emitter, tile->vectors * emitter->lanes), "");
+  LLVMValueRef has_rows = LLVMBuildICmp(builder, LLVMIntSLE, last_row, tile->row_limit, "");
+  LLVMValueRef has_columns = LLVMBuildICmp(builder, LLVMIntSLE, last_column, tile->column_limit, "");
+  BranchFlow branch = {.carried_count = 0};
+  branch_begin(emitter, &branch, LLVMBuildAnd(builder, has_rows, has_columns, ""));
+  emit_by_memory(tile, false);
+  branch_else(emitter, &branch);
+  emit_by_memory(tile, true);
+  branch_end(emitter, &branch);
+}
+
+void emit_tile(Emitter *emitter, const Statement *statement) {
+  Tile tile = {.emitter = emitter, .statement = statement, .rows = statement->tile_rows, .vectors = statement->tile_vectors};
+  if (tile.rows * tile.vectors > FLOW_CARRIED) internal_error("a tile of %d by %d vectors", tile.rows, tile.vectors);
+  tile.vector_type = emit_type(emitter, TYPE_REAL, true);
+  tile.a = emit_uniform_address(emitter, statement->a_buffer, statement->a_indices);
+  tile.b = emit_uniform_address(emitter, statement->b_buffer, statement->b_indices);
+  tile.a_stride = emitter->strides[statement->a_buffer][statement->a_rank - 2];
+  tile.b_stride = emitter->strides[statement->b_buffer][statement->b_rank - 2];
+  tile.row0 = emit_scalar(emitter, statement->row0);
+  tile.column0 = emit_scalar(emitter, statement->column0);
+  tile.row_limit = emit_scalar(emitter, statement->row_limit);
+  tile.column_limit = emit_scalar(emitter, statement->column_limit);
+  emit_product(&tile);
+  emit_results(&tile);
+  emitter->indices[statement->row_index] = NULL;
+  emitter->indices[statement->column_index] = NULL;
+}

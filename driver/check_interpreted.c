@@ -1,0 +1,95 @@
+/* check_interpreted.c - outputs, final states and gradients by the interpreter, which shares nothing with the compiled code
+ * but the equations. */
+#include <string.h>
+
+#include "driver/check_internal.h"
+#include "ir/interpret.h"
+
+/* The turns of a parameter stand one after the other, as in the program's tensor. */
+static double *stack_parameter(const Check *check, const Program *program, const Port *port) {
+  int64_t turns = port->has_turns ? program->tensors[port->tensor].shape[0].constant : 1;
+  double *values = NULL;
+  for (int64_t turn = 0; turn < turns; turn++) {
+    const char *name = turn_name(check->arena, port->name, port->turn_scale, port->turn_offset, turn);
+    const ReferenceTensor *tensor = check_find_parameter(check, name);
+    if (!port->has_turns) return tensor->values;
+    if (!values) values = ARENA_ARRAY(check->arena, double, turns * tensor->elements);
+    memcpy(values + turn * tensor->elements, tensor->values, sizeof(double) * (size_t)tensor->elements);
+  }
+  return values;
+}
+
+static Interpretation *start(Check *check, const Program *program) {
+  const int64_t *symbols = check_sizes(check, program);
+  if (!symbols) return NULL;
+  Interpretation *interpretation = interpretation_create(check->arena, program, symbols);
+  for (int i = 0; i < program->port_count; i++) {
+    const Port *port = &program->ports[i];
+    const ReferenceTensor *tensor = NULL;
+    switch (port->kind) {
+    case PORT_PARAMETER: interpretation->values[port->tensor] = stack_parameter(check, program, port); continue;
+    case PORT_INPUT: tensor = check_find(check, "input.", port->name); break;
+    case PORT_STATE: tensor = check_find(check, "state0.", port->name); break;
+    case PORT_COTANGENT: tensor = check_find(check, "cotangent.", port->name); break;
+    default: continue;
+    }
+    if (tensor) interpretation->values[port->tensor] = tensor->values;
+  }
+  return interpretation;
+}
+
+/* Compares when the file holds the tensor. */
+static void compare(Check *check, Interpretation *interpretation, TensorId tensor, const char *name, int64_t offset) {
+  if (!reference_find(check->reference, name)) return;
+  const char *error;
+  const double *values = interpret(interpretation, tensor, &error);
+  if (values) report_values(check, CHECK_INTERPRETED, name, values + offset);
+  else report_failure(check, CHECK_INTERPRETED, name, "%s", error);
+}
+
+static void compare_parameter_gradient(Check *check, Interpretation *interpretation, const Port *port, TensorId gradient) {
+  const Program *program = interpretation->program;
+  int64_t turns = port->has_turns ? program->tensors[port->tensor].shape[0].constant : 1;
+  int64_t elements = interpretation_elements(interpretation, gradient) / turns;
+  for (int64_t turn = 0; turn < turns; turn++) {
+    const char *name = turn_name(check->arena, port->name, port->turn_scale, port->turn_offset, turn);
+    compare(check, interpretation, gradient, arena_format(check->arena, "grad.param.%s", name), turn * elements);
+  }
+}
+
+static void compare_results(Check *check, Interpretation *interpretation, PortKind kind, const char *prefix) {
+  const Program *program = interpretation->program;
+  for (int i = 0; i < program->port_count; i++) {
+    const Port *port = &program->ports[i];
+    if (port->kind != kind) continue;
+    compare(check, interpretation, port->tensor, arena_format(check->arena, "%s%s", prefix, port->name), 0);
+  }
+}
+
+static void compare_gradients(Check *check, Interpretation *interpretation) {
+  const Program *program = interpretation->program;
+  for (int i = 0; i < program->port_count; i++) {
+    if (program->ports[i].kind != PORT_GRADIENT) continue;
+    const Port *port = &program->ports[program->ports[i].of];
+    TensorId gradient = program->ports[i].tensor;
+    if (port->kind == PORT_PARAMETER) {
+      compare_parameter_gradient(check, interpretation, port, gradient);
+      continue;
+    }
+    const char *prefix = port->kind == PORT_INPUT ? "grad.input." : "grad.state0.";
+    compare(check, interpretation, gradient, arena_format(check->arena, "%s%s", prefix, port->name), 0);
+  }
+}
+
+void check_interpreted(Check *check) {
+  Interpretation *forward = start(check, check->lowered.batched);
+  if (!forward) return;
+  compare_results(check, forward, PORT_OUTPUT, "output.");
+  compare_results(check, forward, PORT_OBJECTIVE, "output.");
+  compare_results(check, forward, PORT_FINAL_STATE, "state.");
+  if (check->has_gradients && check->lowered.gradient) {
+    Interpretation *backward = start(check, check->lowered.gradient);
+    if (backward) compare_gradients(check, backward);
+  }
+  report_missing(check, CHECK_INTERPRETED);
+}

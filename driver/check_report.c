@@ -1,0 +1,80 @@
+/* check_report.c - how far a result is from the reference, and the line that says so.
+ *
+ * The error of a tensor is its largest difference relative to the reference's largest element. A gradient that is zero by algebra
+ * has no size of its own and is measured against the largest gradient of the file.
+ */
+#include <math.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "driver/check_internal.h"
+
+static const char *const form_names[CHECK_FORM_COUNT] = {"compiled", "chunk", "step", "interpreted"};
+static const double FLOAT_TOLERANCE = 2e-5, FLOAT_GRADIENT_TOLERANCE = 3e-4, DOUBLE_TOLERANCE = 1e-12;
+static const double SMALLEST_SCALE = 1e-6;
+
+static bool is_gradient(const char *tensor) { return strncmp(tensor, "grad.", 5) == 0; }
+
+static double largest_element(const ReferenceTensor *tensor) {
+  double largest = 0;
+  for (int64_t i = 0; i < tensor->elements; i++) largest = fmax(largest, fabs(tensor->values[i]));
+  return largest;
+}
+
+double largest_gradient(const Reference *reference) {
+  double largest = SMALLEST_SCALE;
+  for (int i = 0; i < reference->tensor_count; i++)
+    if (is_gradient(reference->tensors[i].name)) largest = fmax(largest, largest_element(&reference->tensors[i]));
+  return largest;
+}
+
+static double tolerance_of(CheckForm form, const ReferenceTensor *reference) {
+  if (reference->is_integer) return 0;
+  if (form == CHECK_INTERPRETED && reference->is_double) return DOUBLE_TOLERANCE;
+  return is_gradient(reference->name) ? FLOAT_GRADIENT_TOLERANCE : FLOAT_TOLERANCE;
+}
+
+static void print_line(Check *check, CheckForm form, const char *tensor, double error, double tolerance) {
+  const ReferenceTensor *reference = reference_find(check->reference, tensor);
+  if (reference) check->is_compared[form][reference - check->reference->tensors] = true;
+  bool is_ok = error <= tolerance;
+  if (!is_ok) check->is_bad = true;
+  fprintf(check->options->stream, "%s %s %.3g %.3g %s\n", form_names[form], tensor, error, tolerance, is_ok ? "ok" : "BAD");
+}
+
+void report_values(Check *check, CheckForm form, const char *tensor, const double *values) {
+  const ReferenceTensor *reference = reference_find(check->reference, tensor);
+  double scale = fmax(largest_element(reference), SMALLEST_SCALE), difference = 0;
+  if (reference_has_zero_gradient(check->reference, tensor)) scale = check->largest_gradient;
+  for (int64_t i = 0; i < reference->elements; i++) {
+    if (values[i] == reference->values[i]) continue; /* infinities of one sign too */
+    double distance = fabs(values[i] - reference->values[i]);
+    if (!(distance <= difference)) difference = isnan(distance) ? INFINITY : distance;
+  }
+  print_line(check, form, tensor, difference / scale, tolerance_of(form, reference));
+}
+
+void report_failure(Check *check, CheckForm form, const char *tensor, const char *format, ...) {
+  const ReferenceTensor *reference = reference_find(check->reference, tensor);
+  va_list arguments;
+  va_start(arguments, format);
+  fprintf(stderr, "%s: %s: ", check->options->model, form_names[form]);
+  vfprintf(stderr, format, arguments);
+  fputs("\n", stderr);
+  va_end(arguments);
+  print_line(check, form, tensor, INFINITY, reference ? tolerance_of(form, reference) : 0);
+}
+
+void report_refusal(Check *check, CheckForm form, const char *reason) {
+  fprintf(check->options->stream, "%s refused %s\n", form_names[form], reason);
+}
+
+void report_missing(Check *check, CheckForm form) {
+  static const char *const results[] = {"output.", "state.", "grad."};
+  for (int i = 0; i < check->reference->tensor_count; i++) {
+    const char *name = check->reference->tensors[i].name;
+    for (int r = 0; r < 3; r++)
+      if (strncmp(name, results[r], strlen(results[r])) == 0 && !check->is_compared[form][i])
+        report_failure(check, form, name, "the model does not compute '%s'", name);
+  }
+}

@@ -1,0 +1,81 @@
+/* config.c - constants from the config of a checkpoint (JSON), and from -D. */
+#include <cjson/cJSON.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "frontend/elaborate.h"
+
+bool config_open(Elaboration *elaboration) {
+  if (!elaboration->options->config) return true;
+  elaboration->config = cJSON_Parse(elaboration->options->config);
+  if (elaboration->config && cJSON_IsObject((cJSON *)elaboration->config)) return true;
+  SourceRange nowhere = {0};
+  ERROR_AT(elaboration, nowhere, "the config%s%s is not a JSON object", elaboration->options->config_path ? " of " : "",
+           elaboration->options->config_path ? elaboration->options->config_path : "");
+  return false;
+}
+
+void config_close(Elaboration *elaboration) {
+  cJSON_Delete(elaboration->config);
+  elaboration->config = NULL;
+}
+
+static Value value_of_number(double number) {
+  Value value = {.kind = VALUE_REAL, .real = number};
+  if (number == floor(number) && fabs(number) < 9e15) {
+    value.kind = VALUE_SIZE;
+    value.size = size_constant((int64_t)number);
+  }
+  return value;
+}
+
+/* A key may be a path: "rope.base". Absent and null are the same. */
+Value config_value(Elaboration *elaboration, const char *key, SourceRange where) {
+  Value absent = {.kind = VALUE_ABSENT};
+  const cJSON *item = elaboration->config;
+  char *path = arena_string(elaboration->arena, key);
+  for (char *part = path, *next; item && part; part = next) {
+    next = strchr(part, '.');
+    if (next) *next++ = 0;
+    item = cJSON_GetObjectItemCaseSensitive(item, part);
+  }
+  if (!item || cJSON_IsNull(item)) return absent;
+  if (cJSON_IsNumber(item)) return value_of_number(item->valuedouble);
+  if (cJSON_IsBool(item)) return (Value){.kind = VALUE_BOOLEAN, .boolean = cJSON_IsTrue(item)};
+  if (cJSON_IsString(item)) return (Value){.kind = VALUE_STRING, .text = arena_string(elaboration->arena, item->valuestring)};
+  ERROR_AT(elaboration, where, "'%s' in the config is neither a number, a string nor a truth value", key);
+  return (Value){.kind = VALUE_ERROR};
+}
+
+Value value_parse(Elaboration *elaboration, const char *text) {
+  if (!strcmp(text, "true") || !strcmp(text, "false")) return (Value){.kind = VALUE_BOOLEAN, .boolean = text[0] == 't'};
+  char *end = NULL;
+  double number = strtod(text, &end);
+  if (*text && !*end && isfinite(number))
+    return strpbrk(text, ".eEpPxX") ? (Value){.kind = VALUE_REAL, .real = number} : value_of_number(number);
+  return (Value){.kind = VALUE_STRING, .text = arena_string(elaboration->arena, text)};
+}
+
+static Name *define_target(Elaboration *elaboration, const Define *define) {
+  SourceRange nowhere = {0};
+  Name *name = scope_find_local(elaboration->model, define->name);
+  if (name && name->cell) return name;
+  ERROR_AT(elaboration, nowhere, "-D %s=%s: the model has no constant or size '%s'", define->name, define->value, define->name);
+  return NULL;
+}
+
+void apply_defines(Elaboration *elaboration) {
+  for (int n = 0; n < elaboration->options->define_count; n++) {
+    const Define *define = &elaboration->options->defines[n];
+    Name *name = define_target(elaboration, define);
+    if (!name) continue;
+    Value value = value_parse(elaboration, define->value);
+    const char *origin = arena_format(elaboration->arena, "-D %s=%s", define->name, define->value);
+    SourceRange nowhere = {0};
+    if (name->kind == NAME_CONSTANT) name->known = value;
+    if (value.kind == VALUE_SIZE && (name->kind == NAME_CONSTANT || value.size.constant >= 1))
+      cell_set(elaboration, name->cell, value.size, nowhere, origin, name->source, arena_format(elaboration->arena, "'%s'", name->text));
+    else if (name->kind == NAME_SIZE)
+      ERROR_AT(elaboration, nowhere, "%s: expected a size of at least 1", origin);
+  }
+}

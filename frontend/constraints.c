@@ -1,0 +1,158 @@
+/* constraints.c - solving sizes: every constraint is tried until nothing more follows, then weak ones, one at a time. */
+#include "frontend/elaborate.h"
+
+Constraint *constraint_add(Elaboration *elaboration, Constraint constraint) {
+  ARENA_PUSH(elaboration->arena, elaboration->constraints, elaboration->constraint_count, constraint);
+  return &elaboration->constraints[elaboration->constraint_count - 1];
+}
+
+/* Solves `node` = `size` for the one size in it that is unknown. */
+static bool solve_for(Elaboration *elaboration, Scope *scope, const Node *node, Size size, const Constraint *why) {
+  if (node->kind == NODE_NAME) {
+    Name *name = scope_find(scope, node->text, NULL);
+    if (!name || !name->cell) return false;
+    Cell *from = cell_root(why->cell);
+    if (size.symbol == NONE && size.constant < 1) return false;
+    cell_set(elaboration, name->cell, size, from->source, from->origin, node->source, arena_format(elaboration->arena, "'%s'", node->text));
+    return true;
+  }
+  if (node->kind != NODE_BINARY || size.symbol != NONE) return false;
+  Value left = evaluate(elaboration, scope, node->left, false), right = evaluate(elaboration, scope, node->right, false);
+  bool is_left_known = left.kind == VALUE_SIZE && left.size.symbol == NONE;
+  bool is_right_known = right.kind == VALUE_SIZE && right.size.symbol == NONE;
+  if (is_left_known == is_right_known) return false;
+  int64_t known = is_left_known ? left.size.constant : right.size.constant, value = size.constant;
+  const Node *open = is_left_known ? node->right : node->left;
+  switch (node->text[0]) {
+    case '+': value -= known; break;
+    case '-': value = is_left_known ? known - value : value + known; break;
+    case '*':
+      if (known == 0 || value % known != 0) return false;
+      value /= known;
+      break;
+    case '/':
+      if (is_left_known) return false;
+      value *= known;
+      break;
+    default: return false;
+  }
+  return solve_for(elaboration, scope, open, size_constant(value), why);
+}
+
+static bool try_size(Elaboration *elaboration, Constraint *constraint, bool with_defaults) {
+  Value value = evaluate(elaboration, constraint->scope, constraint->node, with_defaults);
+  Cell *cell = cell_root(constraint->cell);
+  if (value.kind == VALUE_UNKNOWN || value.kind == VALUE_ABSENT) {
+    if (!cell->is_known || !solve_for(elaboration, constraint->scope, constraint->node, cell->size, constraint)) return false;
+    value = evaluate(elaboration, constraint->scope, constraint->node, with_defaults);
+  }
+  constraint->is_done = true;
+  if (value.kind == VALUE_SIZE) {
+    if (value.size.symbol == NONE && value.size.constant < 1)
+      ERROR_AT(elaboration, constraint->source, "%s has size %lld, expected at least 1", constraint->what, (long long)value.size.constant);
+    else
+      cell_set(elaboration, cell, value.size, constraint->source, NULL, constraint->source, constraint->what);
+  } else if (value.kind != VALUE_ERROR) {
+    ERROR_AT(elaboration, constraint->source, "%s: expected an integer, found %s", constraint->what,
+             value.kind == VALUE_STRING ? "a string" : value.kind == VALUE_REAL ? "a real number" : "a truth value");
+  }
+  return true;
+}
+
+static bool try_range(Elaboration *elaboration, Constraint *constraint, bool with_defaults) {
+  Variable *variable = constraint->variable;
+  Value low = evaluate(elaboration, variable->scope, variable->low, with_defaults);
+  Value high = evaluate(elaboration, variable->scope, variable->high, with_defaults);
+  if (low.kind == VALUE_ERROR || high.kind == VALUE_ERROR) return constraint->is_done = true;
+  if (low.kind == VALUE_UNKNOWN || high.kind == VALUE_UNKNOWN) return false;
+  constraint->is_done = true;
+  if (low.kind != VALUE_SIZE || high.kind != VALUE_SIZE || low.size.symbol != NONE) {
+    ERROR_AT(elaboration, constraint->source, "the range of '%s' is not given by integers", variable->name);
+    return true;
+  }
+  variable->offset = low.size.constant;
+  Size extent = {high.size.symbol, high.size.constant - low.size.constant};
+  if (extent.symbol == NONE && extent.constant < 1)
+    ERROR_AT(elaboration, constraint->source, "the range of '%s' is empty: %lld..%lld", variable->name, (long long)low.size.constant,
+             (long long)high.size.constant);
+  else
+    cell_set(elaboration, variable->extent, extent, constraint->source, NULL, constraint->source,
+             arena_format(elaboration->arena, "the range of '%s'", variable->name));
+  return true;
+}
+
+/* An axis that only cases give: it ends where the last of them ends. */
+static bool try_axis_of_cases(Elaboration *elaboration, Constraint *constraint) {
+  const Entity *entity = constraint->entity;
+  Size end = size_constant(0);
+  for (int n = 0; n < entity->case_count; n++) {
+    const Term *subscript = entity->cases[n]->subscripts[constraint->axis];
+    int64_t offset = 0;
+    if (subscript->kind == TERM_CALL && subscript->count == 2 && subscript->builtin->op == OP_ADD) {
+      const Term *other = subscript->args[0]->kind == TERM_INDEX ? subscript->args[1] : subscript->args[0];
+      if (other->kind == TERM_INTEGER) offset = other->integer;
+      if (other->kind == TERM_SIZE && cell_size(other->cell).symbol == NONE) offset = cell_size(other->cell).constant;
+      subscript = subscript->args[0]->kind == TERM_INDEX ? subscript->args[0] : subscript->args[1];
+    }
+    Size high = size_constant(0);
+    if (subscript->kind == TERM_INTEGER) high = size_constant(subscript->integer + 1);
+    if (subscript->kind == TERM_INDEX || subscript->kind == TERM_RAW) {
+      if (!cell_root(subscript->variable->extent)->is_known) return false;
+      high = cell_size(subscript->variable->extent);
+      high.constant += offset + subscript->variable->offset;
+    }
+    if (high.symbol != NONE || (end.symbol == NONE && high.constant > end.constant)) end = high;
+  }
+  if (end.symbol == NONE && end.constant < 1) return false;
+  constraint->is_done = true;
+  cell_set(elaboration, constraint->cell, end, constraint->source, NULL, constraint->source, constraint->what);
+  return true;
+}
+
+static bool try_constraint(Elaboration *elaboration, Constraint *constraint, bool is_weak_turn) {
+  switch (constraint->kind) {
+    case CONSTRAINT_SIZE: return try_size(elaboration, constraint, is_weak_turn);
+    case CONSTRAINT_RANGE: return try_range(elaboration, constraint, is_weak_turn);
+    case CONSTRAINT_STORED: solve_stored(elaboration, constraint); return constraint->is_done;
+    case CONSTRAINT_STAND:
+      if (cell_root(constraint->cell)->is_known || !cell_root(constraint->other)->is_known) return false;
+      constraint->is_done = true;
+      return cell_merge(elaboration, constraint->cell, constraint->other, constraint->source, constraint->what);
+    case CONSTRAINT_AXIS_OF_CASES:
+      if (!cell_root(constraint->cell)->is_known) return try_axis_of_cases(elaboration, constraint);
+      return constraint->is_done = true;
+  }
+  return false;
+}
+
+/* With defaults: one constant (`config.x or 3`) that nothing else gave. */
+static bool try_constants(Elaboration *elaboration, bool with_defaults) {
+  bool has_progress = false;
+  for (int n = 0; n < elaboration->constant_count && !(has_progress && with_defaults); n++) {
+    Name *name = elaboration->constants[n];
+    if (name->known.kind != VALUE_UNKNOWN) continue;
+    name_value(elaboration, name, with_defaults);
+    has_progress |= name->known.kind != VALUE_UNKNOWN;
+  }
+  return has_progress;
+}
+
+void solve_sizes(Elaboration *elaboration, bool with_weak) {
+  int first = 0;
+  for (;;) {
+    bool has_progress = try_constants(elaboration, false);
+    while (first < elaboration->constraint_count && elaboration->constraints[first].is_done) first++;
+    for (int n = first; n < elaboration->constraint_count; n++) {
+      Constraint *constraint = &elaboration->constraints[n];
+      if (!constraint->is_done && !constraint->is_weak) has_progress |= try_constraint(elaboration, constraint, false);
+    }
+    if (has_progress) continue;
+    if (!with_weak) return;
+    if (try_constants(elaboration, true)) continue;
+    for (int n = first; n < elaboration->constraint_count && !has_progress; n++) {
+      Constraint *constraint = &elaboration->constraints[n];
+      if (!constraint->is_done) has_progress = try_constraint(elaboration, constraint, true);
+    }
+    if (!has_progress) return;
+  }
+}

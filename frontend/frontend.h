@@ -1,0 +1,46 @@
+/* frontend.h - from the text of a model to equations.
+ *
+ * Reads .seq files (docs/language.md), leaves a verified Program without batch axis: what the author wrote, with
+ * calls and imports expanded, sizes known, and boundary tensors made for every read before the first step.
+ */
+#ifndef SEQC_FRONTEND_H
+#define SEQC_FRONTEND_H
+
+#include "base/diagnostic.h"
+#include "ir/equations.h"
+
+/* -D NAME=VALUE; wins over a `const`, a config and everything but a contradiction with a shape. */
+typedef struct Define {
+  const char *name, *value;
+} Define;
+
+/* A shape that is known from a file of weights or of reference data: "param.weight_ih", "input.x", "state.h". */
+typedef struct KnownShape {
+  const char *name;
+  int rank;
+  const int64_t *shape;
+} KnownShape;
+
+typedef struct FrontendOptions {
+  int define_count;
+  const Define *defines;
+  int import_path_count; /* -I, searched after the folder of the importing file; the standard library comes last */
+  const char *const *import_paths;
+  const char *config;      /* JSON text, NULL: none */
+  const char *config_path; /* for messages */
+  int known_shape_count;
+  const KnownShape *known_shapes;
+  const char *known_shapes_path; /* for messages */
+} FrontendOptions;
+
+typedef struct FrontendResult {
+  Program *program;    /* NULL after errors */
+  const char *ast;     /* the syntax tree as text, when asked for */
+  int file_count;      /* every file read, for -M: the model first */
+  const char **files;
+} FrontendResult;
+
+/* `path` NULL or "-" reads standard input. Errors go to `diagnostics`. */
+FrontendResult frontend_compile(Arena *arena, const char *path, const FrontendOptions *options, bool wants_ast, Diagnostics *diagnostics);
+
+#endif

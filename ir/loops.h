@@ -1,0 +1,196 @@
+/* loops.h - the second intermediate language: kernels as loop nests over buffers.
+ *
+ * A Kernel is executed by all threads of a team at once: code outside of parallel loops is executed by every thread alike
+ * (so it must not store), the iterations of a LOOP_PARALLEL are divided among the threads, and a STATEMENT_BARRIER waits
+ * for all. The division depends on the number of iterations only through contiguous ranges, and no sum is split over
+ * threads, so results do not depend on the number of threads. Codegen sees this level only.
+ *
+ * The text form (loops_print, loops_parse) is documented in docs/ir.md.
+ */
+#ifndef SEQC_IR_LOOPS_H
+#define SEQC_IR_LOOPS_H
+
+#include "ir/equations.h"
+
+typedef int BufferId, LocalId;
+
+/* Where a buffer lives. Indices of ports count within their kind, in the order of the module's interface. */
+typedef enum {
+  HOME_WORKSPACE,     /* `slot` of the workspace */
+  HOME_PARAMETER,     /* call.parameters[first slot of parameter `slot` + turn] */
+  HOME_INPUT,         /* call.inputs[slot] */
+  HOME_STATE,         /* call.initial_states[slot]; may be null: reads as zero through `given` */
+  HOME_OUTPUT,        /* call.outputs[slot] */
+  HOME_OBJECTIVE,     /* call.objective */
+  HOME_COTANGENT,     /* call.cotangents[slot], one for each output */
+  HOME_CARRY_IN,      /* piece `slot` of call.state_in */
+  HOME_CARRY_OUT,     /* piece `slot` of call.state_out */
+  HOME_FINAL_STATE,   /* declared piece `slot` of call.state_out */
+  HOME_PARAMETER_GRADIENT, /* call.parameter_gradients[first slot of parameter `slot` + turn] */
+  HOME_INPUT_GRADIENT,     /* call.input_gradients[slot] */
+  HOME_STATE_GRADIENT,     /* call.state_gradients[slot] */
+  HOME_COUNT
+} BufferHome;
+extern const char *const home_names[HOME_COUNT];
+
+/* Row-major over `order`: order[0] is the outermost axis in memory. An axis of extent 0 symbol NONE, constant 0 never occurs. */
+typedef struct Buffer {
+  const char *name; /* unique in the kernel */
+  Type type;        /* TYPE_REAL is float32, TYPE_INT int32 in memory; TYPE_BOOL one byte */
+  int rank;
+  Size *shape;
+  int *order;       /* permutation of 0..rank-1; a workspace buffer may be laid out in another order than its axes */
+  bool *is_folded;  /* by axis: only one position is kept (stride 0), as all uses are at the current one */
+  bool has_turns;   /* parameters and their gradients: axis 0 selects the pointer */
+  BufferHome home;
+  int slot;
+} Buffer;
+
+typedef struct Local {
+  const char *name;
+  Type type;
+} Local;
+
+typedef enum {
+  LOOP_SEQUENTIAL, /* every thread runs all iterations, in order */
+  LOOP_PARALLEL,   /* each thread runs a contiguous range of the iterations */
+  LOOP_VECTOR      /* inside a parallel or sequential loop: iterations are independent and contiguous ones share an instruction */
+} LoopKind;
+extern const char *const loop_names[]; /* "for", "parallel", "vector" */
+
+typedef enum {
+  STATEMENT_LOOP,
+  STATEMENT_IF,
+  STATEMENT_LET,
+  STATEMENT_STORE,
+  STATEMENT_REDUCE,
+  STATEMENT_TILE,
+  STATEMENT_BARRIER
+} StatementKind;
+
+typedef struct Statement Statement;
+struct Statement {
+  StatementKind kind;
+  SourceRange source;
+  Statement *next; /* in the same block */
+
+  /* LOOP: for index in low .. high (exclusive), from the last to the first when reversed */
+  LoopKind loop_kind;
+  IndexId index;
+  const Expr *low, *high;
+  bool is_reversed;
+  Statement *body;
+
+  /* IF: the condition is uniform, it never depends on the index of a vector loop around it */
+  const Expr *condition;
+  Statement *otherwise; /* `body` when true */
+
+  /* LET local = value. Also the result of REDUCE. Assigned once. */
+  LocalId local;
+  const Expr *value;
+
+  /* STORE buffer[indices] = value */
+  BufferId buffer;
+  int rank;
+  const Expr **indices;
+
+  /* REDUCE: local = value combined with body over reduce_indices (nested, in order; ranges in the index table) where guard.
+   * The innermost runs in vector lanes when is_vector; a vector reduction never stands in a vector loop. argmax: value is
+   * NULL, the result is the index, of type int. `value` NULL: the identity. */
+  ReduceOp reduce;
+  int reduce_count;
+  IndexId *reduce_indices;
+  const Expr *guard;
+  const Expr *reduce_body;
+  bool is_vector;
+
+  /* TILE: C[row0 + r, column0 + c] = value + sum over k in 0 .. depth of A[k, r] * B[k, c]
+   * for r < tile_rows with row0 + r < row_limit and c < tile_vectors * lanes with column0 + c < column_limit.
+   * A is packed [.., depth, tile_rows], B is packed [.., depth, tile_vectors * lanes]; both padded, so loads need no guard.
+   * `indices` (C, buffer) and `value` are in terms of row_index and column_index; C and the loads of `value` have
+   * stride 1 or 0 along column_index. value NULL: zero. Accumulation over blocks of k: value reads C itself. */
+  int tile_rows, tile_vectors;
+  IndexId row_index, column_index;
+  const Expr *row0, *column0, *row_limit, *column_limit, *depth;
+  BufferId a_buffer, b_buffer;
+  int a_rank, b_rank;
+  const Expr **a_indices, **b_indices; /* of the first element; the last two are the k at which to start and 0 */
+};
+
+typedef enum { ENTRY_FORWARD, ENTRY_OBJECTIVE, ENTRY_GRADIENT, ENTRY_INITIAL, ENTRY_COUNT } EntryKind;
+extern const char *const entry_names[ENTRY_COUNT]; /* "forward", "objective", "gradient", "initial" */
+
+typedef struct Kernel {
+  Arena *arena;
+  EntryKind entry;
+  int symbol_count;
+  Symbol *symbols;  /* same as the module's */
+  int index_count;
+  Index *indices;   /* ranges are used by REDUCE only; loops carry their own */
+  int buffer_count;
+  Buffer *buffers;
+  int local_count;
+  Local *locals;
+  int workspace_slots; /* buffers of one slot share memory: the slot is as large as the largest of them */
+  Statement *body;
+} Kernel;
+
+/* One piece of carried or declared state, in memory order. The state begins with the position (int64), padded to 64 bytes;
+ * each piece is aligned to 64 bytes. */
+typedef struct StatePiece {
+  const char *name;
+  Type type;
+  int rank;
+  Size *shape;
+  int port; /* of the interface program; FINAL_STATE pieces come after all CARRY pieces */
+  bool is_declared;
+} StatePiece;
+
+/* An integer input whose values are used as indices must lie in low <= v < high. */
+typedef struct InputCheck {
+  int input; /* counts the inputs */
+  int64_t low, high;
+} InputCheck;
+
+/* Everything that goes into one object. */
+typedef struct Module {
+  Arena *arena;
+  const char *name;
+  const Program *interface; /* the batched program: symbols and ports (parameters, inputs, outputs, declared states) */
+  int piece_count;
+  StatePiece *pieces;
+  int check_count;
+  InputCheck *checks;
+  bool has_step;           /* chunk and step exist */
+  const char *why_no_step; /* otherwise: the reason with file:line */
+  bool has_objective;
+  Kernel *kernels[ENTRY_COUNT]; /* NULL where the model has none */
+} Module;
+
+/* Builder */
+Kernel *kernel_create(Arena *arena, EntryKind entry, const Program *program); /* copies symbols */
+IndexId kernel_add_index(Kernel *kernel, const char *name, Size low, Size high);
+LocalId kernel_add_local(Kernel *kernel, const char *name, Type type);
+BufferId kernel_add_buffer(Kernel *kernel, const char *name, Type type, int rank, const Size *shape, BufferHome home, int slot);
+/* A block is built by appending: `tail` points at where the next statement goes. */
+typedef struct Block {
+  Statement *first;
+  Statement **tail; /* NULL for an empty block */
+} Block;
+void block_append(Block *block, Statement *statement);
+Statement *statement_loop(Kernel *kernel, LoopKind kind, IndexId index, const Expr *low, const Expr *high, Statement *body);
+Statement *statement_if(Kernel *kernel, const Expr *condition, Statement *then, Statement *otherwise);
+Statement *statement_let(Kernel *kernel, LocalId local, const Expr *value);
+Statement *statement_store(Kernel *kernel, BufferId buffer, const Expr *const *indices, const Expr *value);
+Statement *statement_reduce(Kernel *kernel, LocalId local, ReduceOp op, int count, const IndexId *indices, const Expr *guard,
+                            const Expr *value, const Expr *body, bool is_vector);
+Statement *statement_barrier(Kernel *kernel);
+Statement *statement_create(Kernel *kernel, StatementKind kind);
+
+const char *loops_verify(const Kernel *kernel);
+
+void loops_print(Text *text, const Module *module);
+void kernel_print(Text *text, const Kernel *kernel);
+Kernel *kernel_parse(Arena *arena, const SourceFile *file, Diagnostics *diagnostics);
+
+#endif

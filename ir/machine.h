@@ -1,0 +1,12 @@
+/* machine.h - what the passes may know of the processor that code is made for. Filled by codegen. */
+#ifndef SEQC_IR_MACHINE_H
+#define SEQC_IR_MACHINE_H
+
+typedef struct Machine {
+  int lanes;      /* float32 elements in one vector register */
+  int registers;  /* vector registers */
+  int tile_rows, tile_vectors; /* register tile of a matrix product: rows by vectors */
+  int l1_bytes, l2_bytes;      /* per core */
+} Machine;
+
+#endif

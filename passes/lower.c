@@ -1,0 +1,239 @@
+/* lower.c - from a scheduled program to the kernel of one entry point.
+ *
+ * Needs:  isolated results; every equation of the form value (+) one reduction.
+ * Leaves: a kernel of stages. A stage is one parallel loop nest; between stages that touch the same memory stands a barrier.
+ *         The loops of the schedule become sequential loops around stages.
+ */
+#include "passes/lower.h"
+
+/* ---- stages and barriers ------------------------------------------------------------------------------------------- */
+
+typedef struct TouchWalk {
+  Lowering *lowering;
+  unsigned char *touches; /* by buffer: 1 read, 2 written */
+} TouchWalk;
+
+static void touch_load(void *context, const Expr *expr) {
+  TouchWalk *walk = context;
+  if (expr->op == OP_LOAD) walk->touches[expr->id] |= 1;
+}
+
+static void touch_expr(TouchWalk *walk, const Expr *expr) {
+  if (expr) expr_visit(expr, touch_load, walk);
+}
+
+static void touch_statements(TouchWalk *walk, const Statement *statement) {
+  for (; statement; statement = statement->next) {
+    touch_expr(walk, statement->low);
+    touch_expr(walk, statement->high);
+    touch_expr(walk, statement->condition);
+    touch_expr(walk, statement->value);
+    touch_expr(walk, statement->guard);
+    touch_expr(walk, statement->reduce_body);
+    for (int n = 0; n < statement->rank; n++) touch_expr(walk, statement->indices[n]);
+    touch_statements(walk, statement->body);
+    touch_statements(walk, statement->otherwise);
+    if (statement->kind == STATEMENT_STORE || statement->kind == STATEMENT_TILE) walk->touches[statement->buffer] |= 2;
+    if (statement->kind == STATEMENT_TILE) walk->touches[statement->a_buffer] |= 1, walk->touches[statement->b_buffer] |= 1;
+  }
+}
+
+static void grow_touched(Lowering *lowering) {
+  int count = lowering->kernel->buffer_count;
+  if (count <= lowering->touched_count) return;
+  unsigned char *bigger = ARENA_ARRAY(lowering->arena, unsigned char, count * 2);
+  if (lowering->touched_count) memcpy(bigger, lowering->touched, (size_t)lowering->touched_count);
+  lowering->touched = bigger;
+  lowering->touched_count = count * 2;
+}
+
+void place_barrier(Lowering *lowering, Block *block) {
+  grow_touched(lowering);
+  bool is_needed = false;
+  for (int n = 0; n < lowering->touched_count; n++) is_needed |= lowering->touched[n] != 0;
+  if (!is_needed) return;
+  block_append(block, statement_barrier(lowering->kernel));
+  memset(lowering->touched, 0, (size_t)lowering->touched_count);
+}
+
+void barrier_if_touched(Lowering *lowering, Block *block, const Statement *stage) {
+  grow_touched(lowering);
+  TouchWalk walk = {lowering, ARENA_ARRAY(lowering->arena, unsigned char, lowering->touched_count)};
+  touch_statements(&walk, stage);
+  bool conflicts = false;
+  for (int n = 0; n < lowering->touched_count; n++)
+    conflicts |= (walk.touches[n] & 2 && lowering->touched[n]) || (walk.touches[n] & 1 && lowering->touched[n] & 2);
+  if (conflicts) place_barrier(lowering, block);
+  for (int n = 0; n < lowering->touched_count; n++) lowering->touched[n] |= walk.touches[n];
+}
+
+void end_stage(Lowering *lowering, Block *block, Statement *stage, const Expr *wanted) {
+  barrier_if_touched(lowering, block, stage);
+  if (wanted) stage = statement_if(lowering->kernel, wanted, stage, NULL);
+  block_append(block, stage);
+}
+
+/* ---- loop nests ---------------------------------------------------------------------------------------------------- */
+
+/* for index in value .. value + 1: binds an index to a computed value. */
+static Statement *bind_index(Lowering *lowering, IndexId index, const Expr *value, Statement *body) {
+  const Expr *next = expr_binary(lowering->arena, OP_ADD, value, integer(lowering, 1));
+  return statement_loop(lowering->kernel, LOOP_SEQUENTIAL, index, value, next, body);
+}
+
+Statement *parallel_nest(Lowering *lowering, int count, const IndexId *loops, int64_t chunk, const Expr **out_low, const Expr **out_high,
+                         Statement **out_innermost) {
+  Arena *arena = lowering->arena;
+  Kernel *kernel = lowering->kernel;
+  IndexId item = kernel_add_index(kernel, "item", size_constant(0), size_constant(1));
+  const Expr *rest = expr_index(arena, item), *total = integer(lowering, 1);
+  const Expr *values[MOST_AXES];
+  *out_low = *out_high = NULL;
+  if (count > 0) {
+    const Index *last = &kernel->indices[loops[count - 1]];
+    const Expr *low = size_expr(arena, last->low), *high = size_expr(arena, last->high);
+    *out_low = low;
+    *out_high = high;
+    bool is_cut = chunk > 0 && !(last->low.symbol == NONE && last->high.symbol == NONE && last->high.constant - last->low.constant <= chunk);
+    if (is_cut) {
+      const Expr *chunks = ceil_quotient(lowering, extent_of(lowering, loops[count - 1]), chunk);
+      const Expr *number = count == 1 ? rest : expr_binary(arena, OP_REMAINDER, rest, chunks);
+      rest = count == 1 ? rest : expr_binary(arena, OP_QUOTIENT, rest, chunks);
+      *out_low = expr_binary(arena, OP_ADD, low, expr_binary(arena, OP_MUL, number, integer(lowering, chunk)));
+      *out_high = expr_binary(arena, OP_ADD, *out_low, integer(lowering, chunk));
+      bool is_exact = last->low.symbol == last->high.symbol && (last->high.constant - last->low.constant) % chunk == 0;
+      if (!is_exact && chunk > 1) *out_high = expr_binary(arena, OP_MIN, high, *out_high);
+      total = chunks;
+    }
+  }
+  for (int n = count - 2; n >= 0; n--) {
+    const Expr *extent = extent_of(lowering, loops[n]), *low = size_expr(arena, kernel->indices[loops[n]].low);
+    const Expr *place = n == 0 ? rest : expr_binary(arena, OP_REMAINDER, rest, extent);
+    values[n] = expr_binary(arena, OP_ADD, low, place);
+    if (n > 0) rest = expr_binary(arena, OP_QUOTIENT, rest, extent);
+    total = expr_binary(arena, OP_MUL, total, extent);
+  }
+  Statement *whole = statement_loop(kernel, LOOP_PARALLEL, item, integer(lowering, 0), total, NULL);
+  Statement *innermost = whole;
+  for (int n = 0; n < count - 1; n++) {
+    innermost->body = bind_index(lowering, loops[n], values[n], NULL);
+    innermost = innermost->body;
+  }
+  *out_innermost = innermost;
+  return whole;
+}
+
+/* ---- units --------------------------------------------------------------------------------------------------------- */
+
+static const Expr *bind_parts(Lowering *lowering, const Expr *expr, const Expr *const *replacements) {
+  if (!expr) return NULL;
+  Ranges ranges = lowering_ranges(lowering);
+  expr = expr_substitute(lowering->arena, expr, lowering->program->index_count, replacements);
+  return ranges_simplify(&ranges, expr);
+}
+
+static const Expr *bound_axis(const Lowering *lowering, int equation, int axis) {
+  for (int n = 0; n < lowering->open_count; n++) {
+    const ScheduleNode *loop = lowering->open[n].node;
+    for (int m = 0; m < loop->member_count; m++)
+      if (loop->members[m] == equation && loop->axes[m] == axis) return expr_index(lowering->arena, loop->index);
+  }
+  return NULL;
+}
+
+/* Where no index passes the guard, the reduction is its value alone. */
+static void drop_empty_sum(Lowering *lowering, Unit *unit) {
+  bool is_empty = unit->equation->reduce == REDUCE_SUM && unit->guard && expr_is_boolean(unit->guard, false);
+  if (!is_empty) return;
+  Equation *map = ARENA_NEW(lowering->arena, Equation);
+  *map = *unit->equation;
+  map->reduce = REDUCE_NONE;
+  unit->equation = map;
+  unit->guard = unit->body = NULL;
+  unit->reduce_count = 0;
+  if (!unit->value) unit->value = expr_number(lowering->arena, 0);
+}
+
+static void lower_unit(Lowering *lowering, Unit *unit) {
+  drop_empty_sum(lowering, unit);
+  if (unit->equation->reduce == REDUCE_NONE) {
+    lower_map(lowering, unit);
+    return;
+  }
+  flush_group(lowering);
+  if (lower_scatter(lowering, unit) || lower_product(lowering, unit)) return;
+  lower_reduce(lowering, unit);
+}
+
+static void lower_equation(Lowering *lowering, int number) {
+  const Equation *equation = &lowering->program->equations[number];
+  Unit unit = {.equation = equation, .target = equation->target, .rank = lowering->program->tensors[equation->target].rank};
+  unit.axes = ARENA_ARRAY(lowering->arena, UnitAxis, unit.rank);
+  const Expr **replacements = ARENA_ARRAY(lowering->arena, const Expr *, lowering->program->index_count);
+  for (int n = 0; n < unit.rank; n++) {
+    unit.axes[n].index = equation->indices[n];
+    unit.axes[n].bound = bound_axis(lowering, number, n);
+    replacements[equation->indices[n]] = unit.axes[n].bound;
+  }
+  unit.value = bind_parts(lowering, equation->value, replacements);
+  unit.guard = bind_parts(lowering, equation->guard, replacements);
+  unit.body = bind_parts(lowering, equation->body, replacements);
+  unit.reduce_count = equation->reduce_count;
+  unit.reduce_indices = equation->reduce_indices;
+  buffer_of(lowering, unit.target);
+  split_unit(lowering, &unit, lower_unit);
+}
+
+static void lower_nodes(Lowering *lowering, const ScheduleNode *nodes);
+
+static void lower_loop(Lowering *lowering, const ScheduleNode *node) {
+  flush_group(lowering);
+  if (lowering->open_count == MOST_LOOPS) internal_error("more than %d nested loops", MOST_LOOPS);
+  Kernel *kernel = lowering->kernel;
+  Block *outer = lowering->block, body = {0};
+  OpenLoop *open = &lowering->open[lowering->open_count++];
+  *open = (OpenLoop){node, ARENA_ARRAY(lowering->arena, bool, lowering->program->tensor_count), outer, false};
+  for (int m = 0; m < node->member_count; m++) open->is_written[lowering->program->equations[node->members[m]].target] = true;
+  place_barrier(lowering, outer);
+  lowering->block = &body;
+  lower_nodes(lowering, node->body);
+  flush_group(lowering);
+  place_barrier(lowering, &body);
+  lowering->block = outer;
+  lowering->open_count--;
+  if (open->has_moved) block_append(outer, statement_barrier(kernel));
+  const Index *range = &kernel->indices[node->index];
+  Statement *loop = statement_loop(kernel, LOOP_SEQUENTIAL, node->index, size_expr(lowering->arena, range->low),
+                                   size_expr(lowering->arena, range->high), body.first);
+  loop->is_reversed = node->is_reversed;
+  block_append(outer, loop);
+}
+
+static void lower_nodes(Lowering *lowering, const ScheduleNode *nodes) {
+  for (const ScheduleNode *node = nodes; node; node = node->next) {
+    if (node->equation == NONE)
+      lower_loop(lowering, node);
+    else
+      lower_equation(lowering, node->equation);
+  }
+}
+
+Kernel *lower_program(Arena *arena, const Program *program, EntryKind entry, PassContext *context) {
+  Program *own = program_clone(arena, program);
+  ScheduleNode *schedule = schedule_create(own, context->diagnostics);
+  if (!schedule && diagnostics_error_count(context->diagnostics)) return NULL;
+  Lowering lowering = {.arena = arena, .program = own, .context = context};
+  lowering.kernel = kernel_create(arena, entry, own);
+  for (int n = 0; n < own->index_count; n++)
+    kernel_add_index(lowering.kernel, own->indices[n].name, own->indices[n].low, own->indices[n].high);
+  plan_storage(&lowering, schedule);
+  plan_wanted(&lowering);
+  Block body = {0};
+  lowering.block = &body;
+  lower_nodes(&lowering, schedule);
+  flush_group(&lowering);
+  lowering.kernel->body = body.first;
+  remove_dead_stores(lowering.kernel);
+  plan_memory(lowering.kernel);
+  return lowering.kernel;
+}

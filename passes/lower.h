@@ -1,0 +1,141 @@
+/* lower.h - what the files of the lowering share: from scheduled equations to the statements of one kernel.
+ *
+ *   lower.c          walks the schedule, opens loops, hands units on
+ *   split_domain.c   cuts an equation where its conditions on an index change
+ *   storage.c        a buffer for each tensor: home, layout, folded axes
+ *   wanted.c         what is only computed when the caller asks for certain results
+ *   lower_expr.c     reads become loads, with guards where they could lie outside
+ *   lower_map.c      groups of equations without reduction, fused
+ *   lower_product.c  sums of products of two factors: packed panels and register tiles
+ *   lower_scatter.c  sums guarded by "this element is the one that was read"
+ *   lower_reduce.c   every other reduction
+ *   plan_memory.c    lifetimes of buffers, shared slots
+ */
+#ifndef SEQC_PASSES_LOWER_H
+#define SEQC_PASSES_LOWER_H
+
+#include "passes/passes.h"
+#include "passes/ranges.h"
+#include "passes/schedule.h"
+
+/* One axis of a unit's target: bound by a loop around (or a constant), or free in the range of its index. */
+typedef struct UnitAxis {
+  const Expr *bound; /* NULL: free */
+  IndexId index;
+} UnitAxis;
+
+/* An equation, or a part of one, inside the loops that are open: expressions are still those of Equations, but with
+ * bound indices replaced. */
+typedef struct Unit {
+  const Equation *equation;
+  TensorId target;
+  int rank;
+  UnitAxis *axes;
+  const Expr *value, *guard, *body;
+  int reduce_count;
+  IndexId *reduce_indices;
+} Unit;
+
+/* A sequential loop that is being filled. */
+typedef struct OpenLoop {
+  const ScheduleNode *node;
+  bool *is_written; /* by tensor: defined inside */
+  Block *before;    /* the block the loop will stand in: what does not change inside can go there */
+  bool has_moved;   /* something went there, so a barrier must stand before the loop */
+} OpenLoop;
+
+/* A value that the group being built has in a local. */
+typedef struct Forwarded {
+  TensorId tensor;
+  const Expr **indices;
+  LocalId local;
+} Forwarded;
+
+/* Equations without reduction over the same ranges, in one loop nest. */
+typedef struct Group {
+  bool is_open;
+  int loop_count;
+  IndexId *loops; /* outermost first */
+  Block block;
+  int forwarded_count;
+  Forwarded *forwarded;
+  const Expr *wanted; /* all of it serves results that the caller may not want: the condition; NULL: always */
+  SourceRange source;
+} Group;
+
+enum { MOST_LOOPS = 8 };
+
+typedef struct Lowering {
+  Arena *arena;
+  Program *program;
+  Kernel *kernel; /* its index table begins with the program's */
+  PassContext *context;
+  BufferId *buffers; /* by tensor, NONE until needed */
+  int *depth;        /* by tensor and axis (tensor * MOST_AXES + axis): depth of the loop that runs over it, 0: none */
+  bool *is_folded;   /* likewise */
+  int open_count;
+  OpenLoop open[MOST_LOOPS];
+  Block *block;      /* where statements go */
+  Group group;
+  uint64_t *results; /* by tensor: the results that need it, as bits; see wanted.c */
+  int touched_count; /* by buffer since the last barrier: 1 read, 2 written */
+  unsigned char *touched;
+} Lowering;
+
+enum { MOST_AXES = 16 };
+
+/* storage.c */
+void plan_storage(Lowering *lowering, const ScheduleNode *schedule);
+BufferId buffer_of(Lowering *lowering, TensorId tensor);
+int innermost_axis(const Lowering *lowering, BufferId buffer);
+
+/* wanted.c */
+void plan_wanted(Lowering *lowering);
+/* The condition under which the caller wants what depends on the tensor; NULL: always. */
+const Expr *wanted_condition(Lowering *lowering, TensorId tensor);
+
+/* split_domain.c: calls `emit` for each part. */
+typedef void UnitEmit(Lowering *lowering, Unit *unit);
+void split_unit(Lowering *lowering, Unit *unit, UnitEmit *emit);
+
+/* lower_expr.c */
+Ranges lowering_ranges(const Lowering *lowering);
+/* In terms of loads; where `guard` (NULL: true) is false the value does not matter and nothing is accessed that could
+ * lie outside. Uses what the open group forwards when uses_group. */
+const Expr *lower_expr(Lowering *lowering, const Expr *expr, const Expr *guard, bool uses_group);
+/* Number of loads that would have to gather when lanes run along the index. */
+int gather_count(Lowering *lowering, const Expr *expr, IndexId index);
+const Expr **unit_indices(Lowering *lowering, const Unit *unit);
+/* Free axes of the unit in memory order of its target, outermost first: axis numbers; returns their count. */
+int free_axes(Lowering *lowering, const Unit *unit, int *out_axes);
+
+/* lower.c */
+/* Statements of a stage go to a fresh block; end_stage puts a barrier before it where something it touches was touched since
+ * the last one, puts it under the condition (NULL: none), and appends it to `block`. */
+void end_stage(Lowering *lowering, Block *block, Statement *stage, const Expr *wanted);
+void barrier_if_touched(Lowering *lowering, Block *block, const Statement *stage);
+void place_barrier(Lowering *lowering, Block *block);
+const Expr *integer(const Lowering *lowering, int64_t value);
+const Expr *extent_of(const Lowering *lowering, IndexId index); /* high - low */
+const Expr *ceil_quotient(const Lowering *lowering, const Expr *a, int64_t b);
+/* A parallel loop over all values of the `loops` (outermost first); the last is cut in chunks of `chunk` elements (0: not)
+ * and left to the caller: it gets the bounds within the chunk. Appends to *body_block what must be filled by the caller. */
+typedef struct Nest {
+  Statement *statement; /* the whole */
+  const Expr *low, *high; /* of the last index */
+} Nest;
+Statement *parallel_nest(Lowering *lowering, int count, const IndexId *loops, int64_t chunk, const Expr **out_low, const Expr **out_high,
+                         Statement **out_innermost);
+void flush_group(Lowering *lowering);
+
+void lower_map(Lowering *lowering, Unit *unit);
+bool lower_scatter(Lowering *lowering, Unit *unit);
+bool lower_product(Lowering *lowering, Unit *unit);
+void lower_reduce(Lowering *lowering, Unit *unit);
+
+/* plan_memory.c: assigns slots to the workspace buffers. */
+void plan_memory(Kernel *kernel);
+/* Removes stores to workspace buffers that nothing loads. */
+void remove_dead_stores(Kernel *kernel);
+
+#endif

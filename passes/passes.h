@@ -1,0 +1,34 @@
+/* passes.h - what passes share: their signature, their context, and the functions that the pipeline calls.
+ *
+ * A pass takes a program, changes it in place and returns whether it changed anything. No pass calls another,
+ * prints, times or verifies: pipeline.c does that for all. The table is passes.def.
+ */
+#ifndef SEQC_PASSES_PASSES_H
+#define SEQC_PASSES_PASSES_H
+
+#include "base/diagnostic.h"
+#include "ir/equations.h"
+#include "ir/loops.h"
+#include "ir/machine.h"
+
+typedef struct PassContext {
+  Diagnostics *diagnostics;
+  const Machine *machine;
+  int optimisation; /* 0 to 3 */
+} PassContext;
+
+typedef bool EquationsPass(Program *program, PassContext *context);
+
+#define PASS(name, is_optional, help) EquationsPass pass_##name;
+#include "passes/passes.def"
+#undef PASS
+
+/* The declared state before the first step to the carried one: what `initial` computes. Leaves only that. */
+void program_keep_initial(Program *program);
+/* Whether chunk and step exist, from what pass_lags found on the ports. Otherwise the port that says why not. */
+bool program_has_step(const Program *program, const Port **out_reason);
+
+/* Lowering of one program to the kernel of one entry point. NULL after errors. */
+Kernel *lower_program(Arena *arena, const Program *program, EntryKind entry, PassContext *context);
+
+#endif

@@ -1,0 +1,34 @@
+/* pipeline.h - from equations to loops: every pass, in order, in one place (pipeline.c). */
+#ifndef SEQC_PASSES_PIPELINE_H
+#define SEQC_PASSES_PIPELINE_H
+
+#include "base/diagnostic.h"
+#include "ir/equations.h"
+#include "ir/loops.h"
+#include "ir/machine.h"
+
+typedef struct PipelineOptions {
+  int optimisation;            /* 0 to 3 */
+  bool is_verifying;           /* after every pass */
+  const char *dump;            /* pass name or "all": its result is printed to dump_stream */
+  const char *stop_after;      /* pass name */
+  int disable_count;
+  const char *const *disabled; /* optional passes that are left out */
+  bool is_timing;              /* --time-passes: a table to dump_stream at the end */
+  FILE *dump_stream;
+  Machine machine;
+} PipelineOptions;
+
+typedef struct PipelineResult {
+  Program *batched;   /* with batch axis: the interface, and the interpreter's program */
+  Program *gradient;  /* differentiated, before carry: the interpreter's gradients. NULL when nothing is real */
+  Module *module;     /* NULL after errors or when stopped early */
+} PipelineResult;
+
+PipelineResult pipeline_run(Arena *arena, const Program *program, const PipelineOptions *options, Diagnostics *diagnostics);
+
+/* NULL, or the name when it is no pass. */
+bool pipeline_has_pass(const char *name);
+void pipeline_print_passes(FILE *stream); /* name, level, help: for --help=passes */
+
+#endif

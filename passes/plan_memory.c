@@ -1,0 +1,182 @@
+/* plan_memory.c - lifetimes of workspace buffers, and which of them share memory.
+ *
+ * Time is counted in barriers, as threads are in step only there: a buffer lives from the span between barriers in which it is
+ * first touched to that of the last. A buffer that is touched inside a sequential loop lives through the whole of the
+ * outermost one. Buffers whose lives don't meet share a slot if their sizes depend on the same run-time lengths, so that the
+ * slot is about as large as each of them.
+ */
+#include "passes/lower.h"
+
+typedef struct Life {
+  int first, last; /* NONE: never touched */
+} Life;
+
+typedef struct Planning {
+  Kernel *kernel;
+  Life *lives;
+  int now;
+  int loop_begin; /* of the outermost sequential loop around, or NONE */
+  bool *in_loop;  /* touched inside of it */
+} Planning;
+
+static void touch(Planning *planning, BufferId buffer) {
+  Life *life = &planning->lives[buffer];
+  int first = planning->loop_begin == NONE ? planning->now : planning->loop_begin;
+  if (life->first == NONE || first < life->first) life->first = first;
+  if (planning->now > life->last) life->last = planning->now;
+  if (planning->loop_begin != NONE) planning->in_loop[buffer] = true;
+}
+
+static void touch_load(void *context, const Expr *expr) {
+  if (expr->op == OP_LOAD) touch(context, expr->id);
+}
+
+static void touch_all(Planning *planning, const Statement *statement) {
+  const Expr *parts[] = {statement->low, statement->high, statement->condition, statement->value, statement->guard, statement->reduce_body};
+  for (size_t n = 0; n < sizeof parts / sizeof *parts; n++)
+    if (parts[n]) expr_visit(parts[n], touch_load, planning);
+  for (int n = 0; n < statement->rank; n++) expr_visit(statement->indices[n], touch_load, planning);
+  if (statement->kind == STATEMENT_STORE || statement->kind == STATEMENT_TILE) touch(planning, statement->buffer);
+  if (statement->kind == STATEMENT_TILE) {
+    touch(planning, statement->a_buffer);
+    touch(planning, statement->b_buffer);
+  }
+}
+
+static void walk(Planning *planning, const Statement *statement, bool is_in_parallel) {
+  for (; statement; statement = statement->next) {
+    if (statement->kind == STATEMENT_BARRIER) {
+      planning->now++;
+      continue;
+    }
+    bool is_outermost = statement->kind == STATEMENT_LOOP && statement->loop_kind == LOOP_SEQUENTIAL && !is_in_parallel && planning->loop_begin == NONE;
+    if (is_outermost) {
+      planning->loop_begin = planning->now;
+      memset(planning->in_loop, 0, sizeof *planning->in_loop * (size_t)planning->kernel->buffer_count);
+    }
+    touch_all(planning, statement);
+    bool is_parallel = is_in_parallel || (statement->kind == STATEMENT_LOOP && statement->loop_kind == LOOP_PARALLEL);
+    walk(planning, statement->body, is_parallel);
+    walk(planning, statement->otherwise, is_parallel);
+    if (!is_outermost) continue;
+    for (int n = 0; n < planning->kernel->buffer_count; n++)
+      if (planning->in_loop[n]) planning->lives[n].last = planning->now;
+    planning->loop_begin = NONE;
+  }
+}
+
+/* ---- slots --------------------------------------------------------------------------------------------------------- */
+
+/* The run-time part of the size: symbols by their number of occurrences; constants are left out. */
+static bool same_growth(const Kernel *kernel, const Buffer *a, const Buffer *b) {
+  for (int s = 0; s < kernel->symbol_count; s++) {
+    int difference = 0;
+    for (int n = 0; n < a->rank; n++) difference += !a->is_folded[n] && a->shape[n].symbol == s;
+    for (int n = 0; n < b->rank; n++) difference -= !b->is_folded[n] && b->shape[n].symbol == s;
+    if (difference) return false;
+  }
+  return a->type == b->type;
+}
+
+static double constant_part(const Buffer *buffer) {
+  double product = 1;
+  for (int n = 0; n < buffer->rank; n++)
+    if (!buffer->is_folded[n] && buffer->shape[n].symbol == NONE) product *= (double)buffer->shape[n].constant;
+  return product;
+}
+
+typedef struct Slot {
+  BufferId sample; /* decides how the slot grows */
+  int last;
+  double size;
+} Slot;
+
+static int by_first(const Life *lives, BufferId a, BufferId b) { return lives[a].first != lives[b].first ? lives[a].first - lives[b].first : a - b; }
+
+/* The free slot of the nearest size, or a new one. */
+static void assign(Planning *planning, Slot **slots, BufferId id) {
+  Kernel *kernel = planning->kernel;
+  Buffer *buffer = &kernel->buffers[id];
+  double size = constant_part(buffer), best_distance = 0;
+  int best = NONE;
+  for (int n = 0; n < kernel->workspace_slots; n++) {
+    const Slot *slot = &(*slots)[n];
+    if (slot->last >= planning->lives[id].first || !same_growth(kernel, buffer, &kernel->buffers[slot->sample])) continue;
+    double distance = size > slot->size ? size - slot->size : slot->size - size;
+    if (best != NONE && distance >= best_distance) continue;
+    best = n;
+    best_distance = distance;
+  }
+  if (best == NONE) {
+    best = kernel->workspace_slots;
+    Slot slot = {id, 0, size};
+    ARENA_PUSH(kernel->arena, *slots, kernel->workspace_slots, slot);
+  }
+  buffer->slot = best;
+  (*slots)[best].last = planning->lives[id].last;
+  if (size > (*slots)[best].size) (*slots)[best].size = size;
+}
+
+void plan_memory(Kernel *kernel) {
+  Planning planning = {.kernel = kernel, .loop_begin = NONE};
+  planning.lives = ARENA_ARRAY(kernel->arena, Life, kernel->buffer_count);
+  planning.in_loop = ARENA_ARRAY(kernel->arena, bool, kernel->buffer_count);
+  for (int n = 0; n < kernel->buffer_count; n++) planning.lives[n] = (Life){NONE, NONE};
+  walk(&planning, kernel->body, false);
+  BufferId *order = ARENA_ARRAY(kernel->arena, BufferId, kernel->buffer_count);
+  int count = 0;
+  for (int n = 0; n < kernel->buffer_count; n++) {
+    if (kernel->buffers[n].home != HOME_WORKSPACE) continue;
+    if (planning.lives[n].first == NONE) { /* lowered in two ways and used in neither: it still needs a slot number */
+      planning.lives[n] = (Life){0, 0};
+    }
+    int at = count++;
+    while (at > 0 && by_first(planning.lives, n, order[at - 1]) < 0) {
+      order[at] = order[at - 1];
+      at--;
+    }
+    order[at] = n;
+  }
+  Slot *slots = NULL;
+  for (int n = 0; n < count; n++) assign(&planning, &slots, order[n]);
+}
+
+/* ---- stores that nothing loads ------------------------------------------------------------------------------------- */
+
+static void mark_loaded(void *context, const Expr *expr) {
+  bool *is_loaded = context;
+  if (expr->op == OP_LOAD) is_loaded[expr->id] = true;
+}
+
+static void mark_statements(const Statement *statement, bool *is_loaded) {
+  for (; statement; statement = statement->next) {
+    const Expr *parts[] = {statement->low, statement->high, statement->condition, statement->value, statement->guard, statement->reduce_body};
+    for (size_t n = 0; n < sizeof parts / sizeof *parts; n++)
+      if (parts[n]) expr_visit(parts[n], mark_loaded, is_loaded);
+    for (int n = 0; n < statement->rank; n++) expr_visit(statement->indices[n], mark_loaded, is_loaded);
+    if (statement->kind == STATEMENT_TILE) is_loaded[statement->a_buffer] = is_loaded[statement->b_buffer] = true;
+    mark_statements(statement->body, is_loaded);
+    mark_statements(statement->otherwise, is_loaded);
+  }
+}
+
+static Statement *without_stores(Kernel *kernel, Statement *statement, const bool *is_loaded) {
+  Statement *first = NULL, **tail = &first;
+  for (Statement *next; statement; statement = next) {
+    next = statement->next;
+    bool is_dead = statement->kind == STATEMENT_STORE && kernel->buffers[statement->buffer].home == HOME_WORKSPACE && !is_loaded[statement->buffer];
+    if (is_dead) continue;
+    statement->body = without_stores(kernel, statement->body, is_loaded);
+    statement->otherwise = without_stores(kernel, statement->otherwise, is_loaded);
+    *tail = statement;
+    tail = &statement->next;
+  }
+  *tail = NULL;
+  return first;
+}
+
+void remove_dead_stores(Kernel *kernel) {
+  bool *is_loaded = ARENA_ARRAY(kernel->arena, bool, kernel->buffer_count);
+  mark_statements(kernel->body, is_loaded);
+  kernel->body = without_stores(kernel, kernel->body, is_loaded);
+}

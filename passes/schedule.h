@@ -1,0 +1,27 @@
+/* schedule.h - an order of execution for equations: what runs once over whole tensors, what inside which sequential loop. */
+#ifndef SEQC_PASSES_SCHEDULE_H
+#define SEQC_PASSES_SCHEDULE_H
+
+#include "ir/equations.h"
+
+typedef struct ScheduleNode ScheduleNode;
+struct ScheduleNode {
+  ScheduleNode *next;
+  int equation;      /* a step: the equation over all axes that no loop around it has; NONE for a loop */
+  /* a loop over one axis of every member's target */
+  IndexId index;     /* 0 <= index < extent */
+  bool is_reversed;
+  int member_count;
+  int *members;      /* equations */
+  int *axes;         /* of their targets */
+  ScheduleNode *body;
+};
+
+/* All equations of the program, definitions before uses. Cycles that no lag breaks are diagnostics; then the result is NULL.
+ * Indices for the loops are added to the program. */
+ScheduleNode *schedule_create(Program *program, Diagnostics *diagnostics);
+
+/* The strongly connected component of each equation; a smaller number comes first. *out_count may be NULL. */
+int *equation_components(const Program *program, int *out_count);
+
+#endif

@@ -1,0 +1,146 @@
+/* storage.c - a buffer for each tensor: home, layout, folded axes.
+ *
+ * Layout: an axis that a sequential loop runs over comes first in memory, so that one iteration touches one contiguous
+ * piece; the rest keeps its order. Only the workspace is free to choose; ports have the caller's layout.
+ * Folding: an axis of a loop along which nothing but the current position is ever read needs no memory.
+ */
+#include "passes/lower.h"
+
+typedef struct StorageWalk {
+  Lowering *lowering;
+  const Equation *equation;
+  IndexId index; /* of the loop's axis in this equation */
+  int depth;
+} StorageWalk;
+
+static void note_depth(Lowering *lowering, TensorId tensor, int axis, int depth) {
+  int *place = &lowering->depth[tensor * MOST_AXES + axis];
+  if (!*place || depth < *place) *place = depth;
+}
+
+static void note_read_depth(void *context, const Expr *expr) {
+  StorageWalk *walk = context;
+  if (expr->op != OP_READ) return;
+  for (int n = 0; n < expr->arg_count; n++) {
+    Affine affine;
+    if (expr_affine(expr->args[n], &affine) && affine_coefficient(&affine, false, walk->index))
+      note_depth(walk->lowering, expr->id, n, walk->depth);
+  }
+}
+
+static void visit_parts(const Equation *equation, ExprVisit *visit, void *context) {
+  if (equation->value) expr_visit(equation->value, visit, context);
+  if (equation->guard) expr_visit(equation->guard, visit, context);
+  if (equation->body) expr_visit(equation->body, visit, context);
+}
+
+typedef struct FoldSearch {
+  TensorId tensor;
+  int axis;
+  const Expr *here; /* the index at which a fold allows reads; NULL: none */
+  bool fails;
+} FoldSearch;
+
+static void check_fold(void *context, const Expr *expr) {
+  FoldSearch *search = context;
+  if (expr->op != OP_READ || expr->id != search->tensor) return;
+  if (!search->here || !expr_equal(expr->args[search->axis], search->here)) search->fails = true;
+}
+
+static bool can_fold(Lowering *lowering, const ScheduleNode *loop, int member) {
+  Program *program = lowering->program;
+  TensorId tensor = program->equations[loop->members[member]].target;
+  for (int n = 0; n < program->port_count; n++)
+    if (program->ports[n].tensor == tensor) return false;
+  FoldSearch search = {.tensor = tensor, .axis = loop->axes[member]};
+  for (int n = 0; n < program->equation_count && !search.fails; n++) {
+    int at = 0;
+    while (at < loop->member_count && loop->members[at] != n) at++;
+    search.here = NULL;
+    if (at < loop->member_count) search.here = expr_index(lowering->arena, program->equations[n].indices[loop->axes[at]]);
+    visit_parts(&program->equations[n], check_fold, &search);
+  }
+  return !search.fails;
+}
+
+static void plan_nodes(Lowering *lowering, const ScheduleNode *nodes, int depth) {
+  Program *program = lowering->program;
+  for (const ScheduleNode *node = nodes; node; node = node->next) {
+    if (node->equation != NONE) continue;
+    for (int m = 0; m < node->member_count; m++) {
+      const Equation *equation = &program->equations[node->members[m]];
+      note_depth(lowering, equation->target, node->axes[m], depth);
+      StorageWalk walk = {lowering, equation, equation->indices[node->axes[m]], depth};
+      visit_parts(equation, note_read_depth, &walk);
+      if (can_fold(lowering, node, m)) lowering->is_folded[equation->target * MOST_AXES + node->axes[m]] = true;
+    }
+    plan_nodes(lowering, node->body, depth + 1);
+  }
+}
+
+void plan_storage(Lowering *lowering, const ScheduleNode *schedule) {
+  Program *program = lowering->program;
+  lowering->depth = ARENA_ARRAY(lowering->arena, int, program->tensor_count * MOST_AXES);
+  lowering->is_folded = ARENA_ARRAY(lowering->arena, bool, program->tensor_count * MOST_AXES);
+  lowering->buffers = ARENA_ARRAY(lowering->arena, BufferId, program->tensor_count);
+  for (int n = 0; n < program->tensor_count; n++) lowering->buffers[n] = NONE;
+  plan_nodes(lowering, schedule, 1);
+}
+
+static int count_before(const Program *program, int port, PortKind kind) {
+  int count = 0;
+  for (int n = 0; n < port; n++) count += program->ports[n].kind == kind;
+  return count;
+}
+
+/* Cotangents are found by the name of their output, whose port is gone from a gradient program; they come in its order. */
+static BufferHome home_of(const Program *program, int port_number, int *out_slot) {
+  const Port *port = &program->ports[port_number];
+  static const BufferHome homes[PORT_KIND_COUNT] = {
+      [PORT_PARAMETER] = HOME_PARAMETER, [PORT_INPUT] = HOME_INPUT,         [PORT_STATE] = HOME_STATE,
+      [PORT_CARRY_IN] = HOME_CARRY_IN,   [PORT_COTANGENT] = HOME_COTANGENT, [PORT_OUTPUT] = HOME_OUTPUT,
+      [PORT_OBJECTIVE] = HOME_OBJECTIVE, [PORT_FINAL_STATE] = HOME_FINAL_STATE, [PORT_CARRY_OUT] = HOME_CARRY_OUT};
+  *out_slot = count_before(program, port_number, port->kind);
+  if (port->kind != PORT_GRADIENT) return homes[port->kind];
+  PortKind of = program->ports[port->of].kind;
+  *out_slot = count_before(program, port->of, of);
+  return of == PORT_PARAMETER ? HOME_PARAMETER_GRADIENT : of == PORT_INPUT ? HOME_INPUT_GRADIENT : HOME_STATE_GRADIENT;
+}
+
+static int port_of(const Program *program, TensorId tensor) {
+  for (int n = 0; n < program->port_count; n++)
+    if (program->ports[n].tensor == tensor) return n;
+  return NONE;
+}
+
+static void choose_layout(Lowering *lowering, TensorId tensor, Buffer *buffer) {
+  int placed = 0;
+  for (int depth = 1; depth <= MOST_LOOPS; depth++)
+    for (int n = 0; n < buffer->rank; n++)
+      if (lowering->depth[tensor * MOST_AXES + n] == depth) buffer->order[placed++] = n;
+  for (int n = 0; n < buffer->rank; n++)
+    if (!lowering->depth[tensor * MOST_AXES + n]) buffer->order[placed++] = n;
+  for (int n = 0; n < buffer->rank; n++) buffer->is_folded[n] = lowering->is_folded[tensor * MOST_AXES + n];
+}
+
+BufferId buffer_of(Lowering *lowering, TensorId tensor) {
+  if (lowering->buffers[tensor] != NONE) return lowering->buffers[tensor];
+  const Program *program = lowering->program;
+  const Tensor *t = &program->tensors[tensor];
+  if (t->rank > MOST_AXES) internal_error("tensor '%s' has more than %d axes", t->name, MOST_AXES);
+  int port = port_of(program, tensor), slot = 0;
+  BufferHome home = port == NONE ? HOME_WORKSPACE : home_of(program, port, &slot);
+  BufferId id = kernel_add_buffer(lowering->kernel, t->name, t->type, t->rank, t->shape, home, slot);
+  Buffer *buffer = &lowering->kernel->buffers[id];
+  if (home == HOME_WORKSPACE) choose_layout(lowering, tensor, buffer);
+  if (port != NONE) buffer->has_turns = program->ports[port].has_turns;
+  lowering->buffers[tensor] = id;
+  return id;
+}
+
+int innermost_axis(const Lowering *lowering, BufferId buffer) {
+  const Buffer *b = &lowering->kernel->buffers[buffer];
+  for (int n = b->rank - 1; n >= 0; n--)
+    if (!b->is_folded[b->order[n]]) return b->order[n];
+  return NONE;
+}

@@ -1,0 +1,57 @@
+/* memory.c - aligned memory, sizes that may overflow, and other small things every file needs. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "runtime/internal.h"
+
+#define LARGEST_ALLOCATION ((int64_t)1 << 56)
+
+void *runtime_allocate(int64_t bytes) {
+  if (bytes < 0 || bytes > LARGEST_ALLOCATION) return NULL;
+  size_t size = ((size_t)bytes + SEQRT_ALIGNMENT) / SEQRT_ALIGNMENT * SEQRT_ALIGNMENT;
+  void *memory = aligned_alloc(SEQRT_ALIGNMENT, size);
+  if (memory) memset(memory, 0, size);
+  return memory;
+}
+
+int64_t runtime_elements(const int64_t *shape, int32_t rank, int64_t batch, const int64_t *lengths) {
+  int64_t product = 1;
+  for (int32_t axis = 0; axis < rank; axis++) {
+    int64_t extent = shape[axis];
+    if (extent == SEQRT_AXIS_BATCH) extent = batch;
+    else if (extent < SEQRT_AXIS_BATCH) extent = lengths ? lengths[-2 - extent] : -1;
+    if (extent < 0 || __builtin_mul_overflow(product, extent, &product)) return -1;
+  }
+  return product;
+}
+
+void runtime_format_shape(const int64_t *shape, int32_t rank, char *out_text, size_t size) {
+  size_t length = (size_t)snprintf(out_text, size, "(");
+  for (int32_t axis = 0; axis < rank && length < size; axis++)
+    length += (size_t)snprintf(out_text + length, size - length, "%s%" PRId64, axis ? ", " : "", shape[axis]);
+  if (length < size) snprintf(out_text + length, size - length, ")");
+}
+
+seqrt_code runtime_check_model(const seqrt_model *model, seqrt_error *error) {
+  if (!model) return runtime_fail(error, SEQRT_INVALID_ARGUMENT, "no model is given");
+  if (model->abi_version == SEQRT_ABI_VERSION && model->struct_size == sizeof *model) return SEQRT_OK;
+  return runtime_fail(error, SEQRT_VERSION,
+                      "the model follows version %" PRIu32
+                      " of the interface, this library version %d: compile it with a seqc of "
+                      "the same release",
+                      model->abi_version, SEQRT_ABI_VERSION);
+}
+
+uint64_t runtime_hash(uint64_t hash, const void *bytes, size_t size) {
+  const unsigned char *next = bytes;
+  for (size_t i = 0; i < size; i++) hash = (hash ^ next[i]) * 0x100000001b3u;
+  return hash;
+}
+
+double runtime_seconds(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}

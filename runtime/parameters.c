@@ -1,0 +1,255 @@
+/* parameters.c - arenas of parameters, their initial values, their files. */
+#include "seqrt/parameters.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/internal.h"
+#include "runtime/names.h"
+#include "seqrt/random.h"
+#include "seqrt/threads.h"
+
+enum { LINE_ELEMENTS = SEQRT_ALIGNMENT / sizeof(float), INIT_BLOCK = 1 << 14 };
+
+/* ---- slots ---- */
+
+const seqrt_parameter *seqrt_slot_parameter(const seqrt_model *model, int32_t slot) {
+  for (int32_t i = 0; i < model->parameter_count; i++) {
+    const seqrt_parameter *parameter = &model->parameters[i];
+    int32_t slots = parameter->turns ? parameter->turns : 1;
+    if (slot >= parameter->first_slot && slot - parameter->first_slot < slots) return parameter;
+  }
+  return NULL;
+}
+
+int64_t seqrt_slot_name(const seqrt_model *model, int32_t slot, char *out_name, size_t size) {
+  const seqrt_parameter *parameter = seqrt_slot_parameter(model, slot);
+  if (!parameter) return snprintf(out_name, size, "%s", "");
+  const char *hole = parameter->turns ? strstr(parameter->name, "{}") : NULL;
+  if (!hole) return snprintf(out_name, size, "%s", parameter->name);
+  int64_t turn = parameter->turn_scale * (slot - parameter->first_slot) + parameter->turn_offset;
+  return snprintf(out_name, size, "%.*s%" PRId64 "%s", (int)(hole - parameter->name), parameter->name, turn, hole + 2);
+}
+
+char **slot_names_create(const seqrt_model *model, const char *prefix) {
+  int32_t count = model->parameter_slots;
+  char **names = calloc((size_t)count + 1, sizeof *names);
+  size_t before = prefix ? strlen(prefix) : 0;
+  for (int32_t slot = 0; names && slot < count; slot++) {
+    size_t size = before + (size_t)seqrt_slot_name(model, slot, NULL, 0) + 1;
+    names[slot] = malloc(size);
+    if (!names[slot]) {
+      slot_names_destroy(names, count);
+      return NULL;
+    }
+    if (before) memcpy(names[slot], prefix, before);
+    seqrt_slot_name(model, slot, names[slot] + before, size - before);
+  }
+  return names;
+}
+
+void slot_names_destroy(char **names, int32_t count) {
+  for (int32_t slot = 0; names && slot < count; slot++) free(names[slot]);
+  free(names);
+}
+
+void slot_tensors(const seqrt_parameters *parameters, char *const *names, seqrt_stored_tensor *out_tensors) {
+  for (int32_t slot = 0; slot < parameters->model->parameter_slots; slot++) {
+    const seqrt_parameter *parameter = seqrt_slot_parameter(parameters->model, slot);
+    out_tensors[slot] = (seqrt_stored_tensor){.name = names[slot],
+                                              .dtype = SEQRT_STORED_F32,
+                                              .rank = parameter->rank,
+                                              .shape = parameter->shape,
+                                              .data = parameters->slots[slot]};
+  }
+}
+
+/* ---- create ---- */
+
+static seqrt_code check_parameters(const seqrt_model *model, int64_t *out_arena, int64_t *out_elements, seqrt_error *error) {
+  *out_arena = *out_elements = 0;
+  for (int32_t slot = 0; slot < model->parameter_slots; slot++) {
+    const seqrt_parameter *parameter = seqrt_slot_parameter(model, slot);
+    if (!parameter)
+      return runtime_fail(error, SEQRT_MISMATCH, "model '%s': slot %" PRId32 " belongs to no parameter", model->name, slot);
+    int64_t elements = runtime_elements(parameter->shape, parameter->rank, 0, NULL);
+    if (elements < 0 || elements != parameter->elements || elements > INT64_MAX / 16 - *out_arena)
+      return runtime_fail(error, SEQRT_MISMATCH, "model '%s', parameter '%s': an impossible size", model->name, parameter->name);
+    *out_elements += elements;
+    *out_arena += (elements + LINE_ELEMENTS - 1) / LINE_ELEMENTS * LINE_ELEMENTS;
+  }
+  return SEQRT_OK;
+}
+
+seqrt_code seqrt_parameters_create(const seqrt_model *model, seqrt_parameters **out_parameters, seqrt_error *error) {
+  if (!out_parameters) return runtime_fail(error, SEQRT_INVALID_ARGUMENT, "parameters: no place for them is given");
+  *out_parameters = NULL;
+  seqrt_code code = runtime_check_model(model, error);
+  int64_t arena_elements = 0, elements = 0;
+  if (code == SEQRT_OK) code = check_parameters(model, &arena_elements, &elements, error);
+  if (code != SEQRT_OK) return code;
+  seqrt_parameters *parameters = calloc(1, sizeof *parameters);
+  float **slots = calloc((size_t)model->parameter_slots + 1, sizeof *slots);
+  float *arena = runtime_allocate(arena_elements * (int64_t)sizeof *arena);
+  if (!parameters || !slots || !arena) {
+    free(parameters);
+    free(slots);
+    free(arena);
+    return runtime_fail_memory(error, "parameters", arena_elements * (int64_t)sizeof *arena);
+  }
+  *parameters = (seqrt_parameters){model, slots, arena, arena_elements, elements};
+  for (int32_t slot = 0; slot < model->parameter_slots; slot++) {
+    slots[slot] = arena;
+    arena += (seqrt_slot_parameter(model, slot)->elements + LINE_ELEMENTS - 1) / LINE_ELEMENTS * LINE_ELEMENTS;
+  }
+  *out_parameters = parameters;
+  return SEQRT_OK;
+}
+
+void seqrt_parameters_destroy(seqrt_parameters *parameters) {
+  if (!parameters) return;
+  free(parameters->slots);
+  free(parameters->arena);
+  free(parameters);
+}
+
+/* ---- initial values ---- */
+
+typedef struct Initialisation {
+  seqrt_parameters *parameters;
+  uint64_t seed;
+} Initialisation;
+
+static void initialise_block(const seqrt_parameter *parameter, uint64_t seed, int32_t slot, int64_t first, int64_t count,
+                             float *values) {
+  double a = parameter->init_a, b = parameter->init_b;
+  if (parameter->init == SEQRT_INIT_UNIFORM) seqrt_random_fill_uniform(seed, (uint64_t)slot, a, b, first, count, values + first);
+  else if (parameter->init == SEQRT_INIT_NORMAL)
+    seqrt_random_fill_normal(seed, (uint64_t)slot, a, b, first, count, values + first);
+  else
+    for (int64_t n = first; n < first + count; n++) values[n] = (float)a;
+}
+
+static void initialise_share(void *argument, int32_t thread, int32_t thread_count) {
+  const Initialisation *job = argument;
+  const seqrt_model *model = job->parameters->model;
+  int64_t block = 0;
+  for (int32_t slot = 0; slot < model->parameter_slots; slot++) {
+    const seqrt_parameter *parameter = seqrt_slot_parameter(model, slot);
+    for (int64_t first = 0; first < parameter->elements; first += INIT_BLOCK, block++) {
+      int64_t left = parameter->elements - first;
+      if (block % thread_count != thread) continue;
+      initialise_block(parameter, job->seed, slot, first, left < INIT_BLOCK ? left : INIT_BLOCK, job->parameters->slots[slot]);
+    }
+  }
+}
+
+seqrt_code seqrt_parameters_initialise(seqrt_parameters *parameters, uint64_t seed, const seqrt_context *context,
+                                       seqrt_error *error) {
+  if (!parameters) return runtime_fail(error, SEQRT_INVALID_ARGUMENT, "initialising parameters: none are given");
+  const seqrt_model *model = parameters->model;
+  Findings findings = {0};
+  for (int32_t i = 0; i < model->parameter_count; i++)
+    if (model->parameters[i].init < SEQRT_INIT_CONSTANT || model->parameters[i].init > SEQRT_INIT_NORMAL)
+      findings_add(&findings, "'%s'", model->parameters[i].name);
+  if (findings.count)
+    return findings_fail(&findings, error, SEQRT_INVALID_ARGUMENT, "parameters without initial values, to be loaded from a file");
+  Initialisation job = {parameters, seed};
+  seqrt_parallel(context, initialise_share, &job);
+  return SEQRT_OK;
+}
+
+/* ---- files ---- */
+
+/* Whether two shapes describe the same row-major order: one must be the other with neighbouring axes merged. Both are cut
+ * into the smallest groups of axes with equal products; a group may have several axes on one side only. */
+static bool is_same_order(const int64_t *a, int32_t a_rank, const int64_t *b, int32_t b_rank) {
+  int32_t i = 0, j = 0;
+  while (i < a_rank && j < b_rank) {
+    int64_t a_product = a[i++], b_product = b[j++];
+    int32_t a_axes = a_product != 1, b_axes = b_product != 1;
+    while (a_product != b_product) {
+      if (a_product < b_product && i < a_rank) a_axes += a[i] != 1, a_product *= a[i++];
+      else if (b_product < a_product && j < b_rank) b_axes += b[j] != 1, b_product *= b[j++];
+      else return false;
+      if (!a_product || !b_product) return false;
+    }
+    if (a_axes > 1 && b_axes > 1) return false;
+  }
+  while (i < a_rank)
+    if (a[i++] != 1) return false;
+  while (j < b_rank)
+    if (b[j++] != 1) return false;
+  return true;
+}
+
+static void check_slot(const seqrt_parameter *parameter, const char *name, const seqrt_stored_tensor *tensor,
+                       Findings *findings) {
+  char expected[100], found[100];
+  if (!tensor) {
+    findings_add(findings, "'%s' is missing", name);
+    return;
+  }
+  if (is_same_order(parameter->shape, parameter->rank, tensor->shape, tensor->rank)) return;
+  runtime_format_shape(parameter->shape, parameter->rank, expected, sizeof expected);
+  runtime_format_shape(tensor->shape, tensor->rank, found, sizeof found);
+  findings_add(findings, "'%s' has shape %s, expected %s", name, found, expected);
+}
+
+static int compare_strings(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
+
+static void check_extra(const seqrt_safetensors *file, char *const *sorted_names, int32_t count, const char *prefix,
+                        Findings *findings) {
+  for (int64_t i = 0; i < seqrt_safetensors_count(file); i++) {
+    const char *name = seqrt_safetensors_tensor(file, i)->name;
+    if (prefix && strncmp(name, prefix, strlen(prefix)) != 0) continue;
+    if (!bsearch(&name, sorted_names, (size_t)count, sizeof *sorted_names, compare_strings))
+      findings_add(findings, "'%s' belongs to no parameter", name);
+  }
+}
+
+seqrt_code seqrt_parameters_load(seqrt_parameters *parameters, const seqrt_safetensors *file, const char *prefix,
+                                 int32_t ignores_extra, seqrt_error *error) {
+  if (!parameters || !file) return runtime_fail(error, SEQRT_INVALID_ARGUMENT, "loading parameters: no parameters or no file");
+  const seqrt_model *model = parameters->model;
+  int32_t count = model->parameter_slots;
+  char **names = slot_names_create(model, prefix);
+  char **sorted = calloc((size_t)count + 1, sizeof *sorted);
+  seqrt_code code = names && sorted ? SEQRT_OK : runtime_fail_memory(error, "loading parameters", count * 64);
+  Findings findings = {0};
+  for (int32_t slot = 0; slot < count && code == SEQRT_OK; slot++) {
+    check_slot(seqrt_slot_parameter(model, slot), names[slot], seqrt_safetensors_find(file, names[slot]), &findings);
+    sorted[slot] = names[slot];
+  }
+  if (code == SEQRT_OK && !ignores_extra) {
+    qsort(sorted, (size_t)count, sizeof *sorted, compare_strings);
+    check_extra(file, sorted, count, prefix, &findings);
+  }
+  if (findings.count) {
+    char subject[200];
+    snprintf(subject, sizeof subject, "%.100s does not fit model '%.60s'", seqrt_safetensors_path(file), model->name);
+    code = findings_fail(&findings, error, SEQRT_MISMATCH, subject);
+  }
+  for (int32_t slot = 0; slot < count && code == SEQRT_OK; slot++)
+    code = seqrt_stored_to_f32(seqrt_safetensors_find(file, names[slot]), parameters->slots[slot], error);
+  slot_names_destroy(names, count);
+  free(sorted);
+  return code;
+}
+
+seqrt_code seqrt_parameters_save(const seqrt_parameters *parameters, const char *path, const seqrt_metadata *metadata,
+                                 int64_t metadata_count, seqrt_error *error) {
+  if (!parameters) return runtime_fail(error, SEQRT_INVALID_ARGUMENT, "saving parameters: none are given");
+  int32_t count = parameters->model->parameter_slots;
+  char **names = slot_names_create(parameters->model, NULL);
+  seqrt_stored_tensor *tensors = calloc((size_t)count + 1, sizeof *tensors);
+  seqrt_code code = SEQRT_OUT_OF_MEMORY;
+  if (names && tensors) {
+    slot_tensors(parameters, names, tensors);
+    code = seqrt_safetensors_save(path, tensors, count, metadata, metadata_count, error);
+  } else runtime_fail_memory(error, "saving parameters", count * 128);
+  slot_names_destroy(names, count);
+  free(tensors);
+  return code;
+}

@@ -1,0 +1,207 @@
+/* session.c - calls of compiled code with the state carried between them.
+ *
+ * Two buffers hold the state: a call reads one and writes the other, and they change places when it succeeds, so that a call that
+ * fails has changed nothing.
+ */
+#include "seqrt/session.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/internal.h"
+
+struct seqrt_session {
+  const seqrt_model *model;
+  const seqrt_parameters *parameters;
+  const seqrt_context *context;
+  int64_t batch;
+  int64_t *lengths;         /* of the last call, 1 before it */
+  char *state, *next_state; /* NULL for a model that looks ahead */
+  int64_t state_bytes;
+  void *workspace;
+  int64_t workspace_bytes;
+};
+
+void seqrt_session_destroy(seqrt_session *session) {
+  if (!session) return;
+  free(session->lengths);
+  free(session->state);
+  free(session->next_state);
+  free(session->workspace);
+  free(session);
+}
+
+static seqrt_code allocate_session(seqrt_session *session, seqrt_error *error) {
+  const seqrt_model *model = session->model;
+  session->lengths = calloc((size_t)model->length_count + 1, sizeof *session->lengths);
+  if (!session->lengths) return runtime_fail_memory(error, "session", model->length_count * 8);
+  for (int32_t i = 0; i < model->length_count; i++) session->lengths[i] = 1;
+  if (!model->has_step) return SEQRT_OK;
+  session->state_bytes = model->state_size(session->batch);
+  if (session->state_bytes < (int64_t)sizeof(seqrt_state_header))
+    return runtime_fail(error, SEQRT_INVALID_ARGUMENT, "session: model '%s' has no state for a batch of %" PRId64, model->name,
+                        session->batch);
+  session->state = runtime_allocate(session->state_bytes);
+  session->next_state = runtime_allocate(session->state_bytes);
+  if (!session->state || !session->next_state) return runtime_fail_memory(error, "session, state", session->state_bytes);
+  return seqrt_session_reset(session, NULL, error);
+}
+
+seqrt_code seqrt_session_create(const seqrt_parameters *parameters, const seqrt_context *context, int64_t batch,
+                                seqrt_session **out_session, seqrt_error *error) {
+  if (!parameters || !out_session)
+    return runtime_fail(error, SEQRT_INVALID_ARGUMENT, "session: no parameters or no place for it");
+  *out_session = NULL;
+  if (batch < 1)
+    return runtime_fail(error, SEQRT_INVALID_ARGUMENT, "session: a batch of %" PRId64 " rows, expected 1 or more", batch);
+  seqrt_session *session = calloc(1, sizeof *session);
+  if (!session) return runtime_fail_memory(error, "session", sizeof *session);
+  session->model = parameters->model;
+  session->parameters = parameters;
+  session->context = context;
+  session->batch = batch;
+  seqrt_code code = allocate_session(session, error);
+  if (code == SEQRT_OK) *out_session = session;
+  else seqrt_session_destroy(session);
+  return code;
+}
+
+/* ---- calls ---- */
+
+static seqrt_code ensure_workspace(seqrt_session *session, seqrt_entry_kind kind, const int64_t *lengths, seqrt_error *error) {
+  int64_t bytes = session->model->workspace_size(kind, session->batch, lengths);
+  if (bytes < 0) bytes = 0;
+  if (session->workspace && bytes <= session->workspace_bytes) return SEQRT_OK;
+  free(session->workspace);
+  session->workspace = runtime_allocate(bytes);
+  session->workspace_bytes = session->workspace ? bytes : 0;
+  return session->workspace ? SEQRT_OK : runtime_fail_memory(error, "session, workspace", bytes);
+}
+
+/* Makes the call with what the session knows filled in; the states change places when it succeeds. */
+static seqrt_code run_entry(seqrt_session *session, seqrt_entry_kind kind, seqrt_call call, seqrt_error *error) {
+  static const char *const names[] = {"forward", "objective", "gradient", "initial state"};
+  const seqrt_model *model = session->model;
+  if (!model->entries[kind]) return runtime_fail(error, SEQRT_INVALID_ARGUMENT, "model '%s' has no %s", model->name, names[kind]);
+  for (int32_t i = 0; i < model->length_count; i++)
+    if (call.lengths[i] < 1)
+      return runtime_fail(error, SEQRT_INVALID_ARGUMENT, "model '%s', length '%s': %" PRId64 ", expected 1 or more", model->name,
+                          model->length_names[i], call.lengths[i]);
+  seqrt_code code = ensure_workspace(session, kind, call.lengths, error);
+  if (code != SEQRT_OK) return code;
+  call.abi_version = SEQRT_ABI_VERSION;
+  call.context = session->context;
+  call.batch = session->batch;
+  call.parameters = (const float *const *)session->parameters->slots;
+  call.state_in = kind == SEQRT_INITIAL ? NULL : session->state;
+  call.state_out = session->next_state;
+  call.workspace = session->workspace;
+  if (model->entries[kind](&call) != SEQRT_OK) return seqrt_describe_fault(model, &call, error);
+  char *before = session->state;
+  session->state = session->next_state;
+  session->next_state = before;
+  if (call.lengths != session->lengths && model->length_count)
+    memcpy(session->lengths, call.lengths, (size_t)model->length_count * sizeof *session->lengths);
+  return SEQRT_OK;
+}
+
+static seqrt_code check_call(const seqrt_session *session, const int64_t *lengths, const void *const *inputs,
+                             seqrt_error *error) {
+  if (session && (lengths || !session->model->length_count) && (inputs || !session->model->input_count)) return SEQRT_OK;
+  return runtime_fail(error, SEQRT_INVALID_ARGUMENT, "session: no session, no lengths or no inputs");
+}
+
+seqrt_code seqrt_session_reset(seqrt_session *session, const float *const *initial_states, seqrt_error *error) {
+  if (!session) return runtime_fail(error, SEQRT_INVALID_ARGUMENT, "session: none is given");
+  const seqrt_model *model = session->model;
+  if (!session->state && !initial_states) return SEQRT_OK;
+  if (!session->state)
+    return runtime_fail(error, SEQRT_NO_STEP, "model '%s' has no step: %s", model->name,
+                        model->why_no_step ? model->why_no_step : "");
+  int64_t *ones = session->lengths;
+  return run_entry(session, SEQRT_INITIAL, (seqrt_call){.lengths = ones, .initial_states = initial_states}, error);
+}
+
+seqrt_code seqrt_session_forward(seqrt_session *session, const int64_t *lengths, const void *const *inputs, void *const *outputs,
+                                 seqrt_error *error) {
+  seqrt_code code = check_call(session, lengths, inputs, error);
+  if (code != SEQRT_OK) return code;
+  return run_entry(session, SEQRT_FORWARD, (seqrt_call){.lengths = lengths, .inputs = inputs, .outputs = outputs}, error);
+}
+
+seqrt_code seqrt_session_step(seqrt_session *session, const void *const *inputs, void *const *outputs, seqrt_error *error) {
+  if (!session) return runtime_fail(error, SEQRT_INVALID_ARGUMENT, "session: none is given");
+  const seqrt_model *model = session->model;
+  if (!session->state)
+    return runtime_fail(error, SEQRT_NO_STEP, "model '%s' has no step: %s", model->name,
+                        model->why_no_step ? model->why_no_step : "");
+  if (model->length_count) session->lengths[0] = 1;
+  return seqrt_session_forward(session, session->lengths, inputs, outputs, error);
+}
+
+seqrt_code seqrt_session_objective(seqrt_session *session, const int64_t *lengths, const void *const *inputs,
+                                   float *out_objective, seqrt_error *error) {
+  seqrt_code code = check_call(session, lengths, inputs, error);
+  if (code != SEQRT_OK) return code;
+  return run_entry(session, SEQRT_OBJECTIVE, (seqrt_call){.lengths = lengths, .inputs = inputs, .objective = out_objective},
+                   error);
+}
+
+seqrt_code seqrt_session_gradient(seqrt_session *session, const int64_t *lengths, const void *const *inputs,
+                                  const float *const *cotangents, const seqrt_parameters *out_gradients, float *out_objective,
+                                  seqrt_error *error) {
+  seqrt_code code = check_call(session, lengths, inputs, error);
+  if (code != SEQRT_OK) return code;
+  if (!out_gradients || out_gradients->model != session->model)
+    return runtime_fail(error, SEQRT_INVALID_ARGUMENT, "session: no place for the gradients, or one of another model");
+  return run_entry(session, SEQRT_GRADIENT,
+                   (seqrt_call){.lengths = lengths,
+                                .inputs = inputs,
+                                .cotangents = cotangents,
+                                .objective = out_objective,
+                                .parameter_gradients = out_gradients->slots},
+                   error);
+}
+
+/* ---- state ---- */
+
+seqrt_code seqrt_session_get_state(const seqrt_session *session, int32_t index, float *out_values, seqrt_error *error) {
+  if (!session || !out_values || index < 0 || index >= session->model->state_count || !session->state)
+    return runtime_fail(error, SEQRT_INVALID_ARGUMENT, "session: state %" PRId32 " does not exist, or no place for it is given",
+                        index);
+  const seqrt_tensor *tensor = &session->model->states[index];
+  int64_t elements = runtime_elements(tensor->shape, tensor->rank, session->batch, session->lengths);
+  int64_t offset = session->model->state_offset(index, session->batch);
+  if (elements < 0 || offset < 0 || offset + elements * 4 > session->state_bytes)
+    return runtime_fail(error, SEQRT_MISMATCH, "session: state '%s' lies outside of the carried state", tensor->name);
+  memcpy(out_values, session->state + offset, (size_t)elements * sizeof *out_values);
+  return SEQRT_OK;
+}
+
+int64_t seqrt_session_position(const seqrt_session *session) {
+  seqrt_state_header header;
+  if (!session || !session->state) return 0;
+  memcpy(&header, session->state, sizeof header);
+  return header.position;
+}
+
+const void *seqrt_session_state(const seqrt_session *session, int64_t *out_bytes) {
+  if (out_bytes) *out_bytes = session ? session->state_bytes : 0;
+  return session ? session->state : NULL;
+}
+
+seqrt_code seqrt_session_set_state(seqrt_session *session, const void *state, int64_t bytes, seqrt_error *error) {
+  seqrt_state_header header;
+  if (!session || (!state && bytes))
+    return runtime_fail(error, SEQRT_INVALID_ARGUMENT, "session: no session or no state is given");
+  if (bytes != session->state_bytes)
+    return runtime_fail(error, SEQRT_MISMATCH, "session: a state of %" PRId64 " bytes, expected %" PRId64, bytes,
+                        session->state_bytes);
+  if (!bytes) return SEQRT_OK;
+  memcpy(&header, state, sizeof header);
+  if (header.fingerprint != session->model->fingerprint || header.position < 0)
+    return runtime_fail(error, SEQRT_MISMATCH, "session: the state was made by another model than '%s'", session->model->name);
+  memcpy(session->state, state, (size_t)bytes);
+  return SEQRT_OK;
+}

@@ -1,0 +1,88 @@
+/* peak.c - the multiply-add peak, from a loop that does nothing else.
+ *
+ * Accumulators that do not depend on each other hide the latency of the instruction; they are as many as registers allow. Each processor
+ * gets the widest vectors it has, so the figure is the machine's and not the compiler's.
+ */
+#include "peak.h"
+
+#include <stdint.h>
+#include <string.h>
+#include <time.h>
+
+enum { ROUNDS = 2000, REPEATS = 200 };
+
+double seconds_now(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+/* ROUNDS * ACCUMULATORS * lanes multiply-adds. Values stay finite: each accumulator tends to 2. */
+#define DEFINE_RUN(name, target_name, lanes, accumulators)                                        \
+  typedef float name##_vector __attribute__((vector_size(4 * lanes)));                            \
+  __attribute__((target(target_name), noinline)) static float name(void) {                        \
+    name##_vector sums[accumulators], factor, term;                                               \
+    for (int lane = 0; lane < lanes; lane++) factor[lane] = 0.5f, term[lane] = 1.0f;              \
+    _Pragma("GCC unroll 32") for (int a = 0; a < accumulators; a++) sums[a] = term * (float)a;    \
+    for (int round = 0; round < ROUNDS; round++) {                                                \
+      _Pragma("GCC unroll 32") for (int a = 0; a < accumulators; a++) {                           \
+        sums[a] = sums[a] * factor + term;                                                        \
+        __asm__("" : "+v"(sums[a])); /* keeps the loop as it is written */                        \
+      }                                                                                           \
+    }                                                                                             \
+    float total = 0;                                                                              \
+    _Pragma("GCC unroll 32") for (int a = 0; a < accumulators; a++) total += sums[a][0];          \
+    return total;                                                                                 \
+  }
+
+#if defined(__x86_64__)
+DEFINE_RUN(run_512, "avx512f,fma", 16, 24)
+DEFINE_RUN(run_256, "avx2,fma", 8, 12)
+DEFINE_RUN(run_128, "sse2", 4, 12)
+#else
+typedef float plain_vector __attribute__((vector_size(16)));
+static float run_plain(void) {
+  plain_vector sums[16], factor, term;
+  for (int lane = 0; lane < 4; lane++) factor[lane] = 0.5f, term[lane] = 1.0f;
+  for (int a = 0; a < 16; a++) sums[a] = term;
+  for (int round = 0; round < ROUNDS; round++)
+    for (int a = 0; a < 16; a++) sums[a] = sums[a] * factor + term;
+  float total = 0;
+  for (int a = 0; a < 16; a++) total += sums[a][0];
+  return total;
+}
+#endif
+
+typedef struct Loop {
+  float (*run)(void);
+  double multiply_adds;
+} Loop;
+
+static Loop widest_loop(void) {
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx512f")) return (Loop){run_512, (double)ROUNDS * 24 * 16};
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return (Loop){run_256, (double)ROUNDS * 12 * 8};
+  return (Loop){run_128, (double)ROUNDS * 12 * 4};
+#else
+  return (Loop){run_plain, (double)ROUNDS * 16 * 4};
+#endif
+}
+
+double peak_multiply_adds(int threads) {
+  Loop loop = widest_loop();
+  volatile float sink = 0;
+  double best = 0;
+  for (int repeat = 0; repeat < REPEATS; repeat++) {
+    double start = seconds_now();
+#pragma omp parallel num_threads(threads)
+    {
+      float total = 0;
+      for (int n = 0; n < 20; n++) total += loop.run();
+#pragma omp critical
+      sink = sink + total;
+    }
+    double rate = loop.multiply_adds * 20 * threads / (seconds_now() - start);
+    if (rate > best) best = rate;
+  }
+  return best;
+}
