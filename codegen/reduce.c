@@ -6,7 +6,7 @@
  */
 #include "codegen/flow.h"
 
-enum { STRANDS = 4, STRAND_NODES = 24 };
+enum { STRANDS = 4, STRAND_NODES = 12 };
 
 typedef struct Reduction {
   Emitter *emitter;
@@ -182,6 +182,12 @@ static void prepare(Reduction *reduction) {
     return;
   }
   bool is_cheap = !statement->guard && statement->reduce_count > 0 && emit_is_small(statement->reduce_body, STRAND_NODES);
+  if (is_cheap) { /* and long enough for a turn of all strands */
+    const Index *innermost = &emitter->kernel->indices[statement->reduce_indices[statement->reduce_count - 1]];
+    int64_t unit = statement->is_vector ? emitter->lanes : 1;
+    bool is_known = innermost->low.symbol == innermost->high.symbol;
+    is_cheap = !is_known || innermost->high.constant - innermost->low.constant >= STRANDS * unit;
+  }
   reduction->strands = is_cheap ? STRANDS : 1;
   reduction->count = reduction->strands;
   for (int n = 0; n < reduction->count; n++) reduction->values[n] = identity;

@@ -147,15 +147,15 @@ static void emit_vectors(Tile *tile, LLVMValueRef r, LLVMValueRef v, bool is_mas
   emit_result(tile, row_at(tile, r), v, is_masked, sum);
 }
 
-/* One copy of the code for all rows, and for all vectors unless it is short. */
-static void emit_by_memory(Tile *tile, bool is_masked) {
+/* One copy of the code for all rows; columns are masked only where their number is not known to fill the panels. */
+static void emit_results(Tile *tile) {
   Emitter *emitter = tile->emitter;
-  LLVMValueRef zero = emit_constant(emitter, 0), one = emit_constant(emitter, 1), rows = emit_constant(emitter, tile->rows);
-  if (is_masked) {
-    LLVMTypeRef i64 = emitter->codegen->type_i64;
-    LLVMValueRef left = LLVMBuildNSWSub(emitter->builder, tile->row_limit, tile->row0, "");
-    rows = emit_intrinsic(emitter, "llvm.smin", 1, &i64, 2, (LLVMValueRef[]){left, rows});
-  }
+  const Expr *limit = tile->statement->column_limit;
+  LLVMTypeRef i64 = emitter->codegen->type_i64;
+  LLVMValueRef zero = emit_constant(emitter, 0), one = emit_constant(emitter, 1);
+  LLVMValueRef left = LLVMBuildNSWSub(emitter->builder, tile->row_limit, tile->row0, "");
+  LLVMValueRef rows = emit_intrinsic(emitter, "llvm.smin", 1, &i64, 2, (LLVMValueRef[]){left, emit_constant(emitter, tile->rows)});
+  bool is_masked = limit->op != OP_INTEGER || limit->integer % (tile->vectors * emitter->lanes);
   LoopFlow row_loop = {.is_unrolled_by_hand = true}, vector_loop = {.is_unrolled_by_hand = true};
   loop_begin(emitter, &row_loop, zero, rows, one);
   if (!is_masked && emit_is_small(tile->statement->value, SHORT_VALUE)) {
@@ -166,21 +166,6 @@ static void emit_by_memory(Tile *tile, bool is_masked) {
     loop_end(emitter, &vector_loop);
   }
   loop_end(emitter, &row_loop);
-}
-
-static void emit_results(Tile *tile) {
-  Emitter *emitter = tile->emitter;
-  LLVMBuilderRef builder = emitter->builder;
-  LLVMValueRef last_row = LLVMBuildNSWAdd(builder, tile->row0, emit_constant(emitter, tile->rows), "");
-  LLVMValueRef last_column = LLVMBuildNSWAdd(builder, tile->column0, emit_constant(emitter, tile->vectors * emitter->lanes), "");
-  LLVMValueRef has_rows = LLVMBuildICmp(builder, LLVMIntSLE, last_row, tile->row_limit, "");
-  LLVMValueRef has_columns = LLVMBuildICmp(builder, LLVMIntSLE, last_column, tile->column_limit, "");
-  BranchFlow branch = {.carried_count = 0};
-  branch_begin(emitter, &branch, LLVMBuildAnd(builder, has_rows, has_columns, ""));
-  emit_by_memory(tile, false);
-  branch_else(emitter, &branch);
-  emit_by_memory(tile, true);
-  branch_end(emitter, &branch);
 }
 
 void emit_tile(Emitter *emitter, const Statement *statement) {

@@ -18,10 +18,8 @@ static void print_node(Text *text, const Node *node, int indent, const char *rol
   text_format(text, "%*s%s%s", 2 * indent, "", role, kind_texts[node->kind]);
   if (node->text) {
     text_add(text, " ");
-    if (node->kind == NODE_STRING)
-      text_quoted(text, node->text);
-    else
-      text_add(text, node->text);
+    if (node->kind == NODE_STRING) text_quoted(text, node->text);
+    else text_add(text, node->text);
   }
   if (node->kind == NODE_INTEGER) text_format(text, " %lld", (long long)node->integer);
   if (node->kind == NODE_BOOLEAN) text_add(text, node->integer ? " true" : " false");

@@ -57,8 +57,9 @@ static bool has_author_boundary(Walk *state, TensorId tensor, int axis, bool is_
 static void report(Walk *state, const Expr *read, int axis, const char *reaches) {
   const Tensor *tensor = &state->draft->tensors[read->id];
   const Entity *entity = state->elaboration->owners[read->id];
-  ERROR_AT(state->elaboration, read->source, "index out of range: '%s' has %s elements on axis %d, the index can %s", tensor->name,
-           size_text(state->elaboration, tensor->shape[axis]), axis + 1 - (entity ? entity->outer_count : 0), reaches);
+  ERROR_AT(state->elaboration, read->source, "index out of range: '%s' has %s elements on axis %d, the index can %s",
+           tensor->name, size_text(state->elaboration, tensor->shape[axis]), axis + 1 - (entity ? entity->outer_count : 0),
+           reaches);
   NOTE_AT(state->elaboration, tensor->source, "'%s' is declared here", tensor->name);
 }
 
@@ -119,7 +120,8 @@ static const Expr *outside_of(Walk *state, const Expr *read, const Expr *const *
   for (int n = count - 2; n >= 0; n--) {
     const Expr *index = indices[exits[n].axis];
     const Expr *extent = size_expr(arena, state->draft->tensors[read->id].shape[exits[n].axis]);
-    const Expr *condition = exits[n].is_after ? expr_binary(arena, OP_GE, index, extent) : expr_binary(arena, OP_LT, index, expr_integer(arena, 0));
+    const Expr *condition = exits[n].is_after ? expr_binary(arena, OP_GE, index, extent)
+                                              : expr_binary(arena, OP_LT, index, expr_integer(arena, 0));
     outside = expr_select(arena, condition, read_boundary(state, read, indices, exits[n], has_other_exits), outside);
   }
   return outside;
@@ -183,7 +185,8 @@ static void walk_all(Walk *state) {
 }
 
 /* The author's value for one slot in terms of the boundary tensor's indices; NULL: none given. */
-static const Expr *author_value(Walk *state, const Entity *entity, const Boundary *boundary, int64_t wanted, const IndexId *indices) {
+static const Expr *author_value(Walk *state, const Entity *entity, const Boundary *boundary, int64_t wanted,
+                                const IndexId *indices) {
   Elaboration *elaboration = state->elaboration;
   const Expr *value = NULL;
   const Case *first = NULL;
@@ -205,7 +208,8 @@ static const Expr *author_value(Walk *state, const Entity *entity, const Boundar
       if (other == axis) continue;
       const Term *subscript = part->subscripts[other];
       bool is_plain = subscript->kind == TERM_RAW || (subscript->kind == TERM_INDEX && subscript->variable->offset == 0);
-      if (is_plain && subscript->variable->id != NONE) replacements[subscript->variable->id] = expr_index(elaboration->arena, indices[place]);
+      if (is_plain && subscript->variable->id != NONE)
+        replacements[subscript->variable->id] = expr_index(elaboration->arena, indices[place]);
       if (!is_plain) ERROR_AT(elaboration, part->target->source, "the other indices of a boundary are plain names");
       place++;
     }
@@ -241,9 +245,12 @@ static void make_boundary(Walk *state, TensorId of, Boundary *boundary) {
   const Expr *slot_index = expr_index(arena, equation.indices[0]);
   for (int64_t slot = 0; slot < boundary->slots && elaboration->owners[of] && elaboration->owners[of]->case_count; slot++) {
     if (!has_author_boundary(state, of, boundary->axis, boundary->is_after)) break;
-    const Expr *given = author_value(state, elaboration->owners[of], boundary, boundary->is_after ? slot : boundary->slots - slot, equation.indices);
+    const Expr *given = author_value(state, elaboration->owners[of], boundary, boundary->is_after ? slot : boundary->slots - slot,
+                                     equation.indices);
     if (!given) continue;
-    value = boundary->slots == 1 ? given : expr_select(arena, expr_binary(arena, OP_EQ, slot_index, expr_integer(arena, slot)), given, value);
+    value = boundary->slots == 1
+                ? given
+                : expr_select(arena, expr_binary(arena, OP_EQ, slot_index, expr_integer(arena, slot)), given, value);
   }
   equation.value = value;
   program_add_equation(state->draft, equation);
@@ -257,7 +264,8 @@ static void walk_author_boundaries(Walk *state) {
       int axis = 0;
       int64_t slot = 0;
       bool is_after = false;
-      if (!entity->cases[m]->built || !case_is_boundary(state->elaboration, entity, entity->cases[m], &axis, &slot, &is_after)) continue;
+      if (!entity->cases[m]->built || !case_is_boundary(state->elaboration, entity, entity->cases[m], &axis, &slot, &is_after))
+        continue;
       pair_map_begin(&state->memo);
       walk(state, entity->cases[m]->built, NULL);
       pair_map_end(&state->memo);

@@ -15,7 +15,8 @@ IndexId variable_index(Elaboration *elaboration, Variable *variable) {
   return variable->id;
 }
 
-TensorId draft_tensor(Elaboration *elaboration, Entity *owner, const char *name, Type type, int rank, const Size *shape, SourceRange source) {
+TensorId draft_tensor(Elaboration *elaboration, Entity *owner, const char *name, Type type, int rank, const Size *shape,
+                      SourceRange source) {
   TensorId id = program_add_tensor(elaboration->draft, name, type, rank, shape);
   elaboration->draft->tensors[id].source = source;
   while (elaboration->owner_count <= id) ARENA_PUSH(elaboration->arena, elaboration->owners, elaboration->owner_count, NULL);
@@ -33,8 +34,13 @@ static const Expr *converted(Builder *builder, const Expr *expr, Type type, cons
   Arena *arena = builder->elaboration->arena;
   if (expr->type == type) return expr;
   if (type == TYPE_REAL && expr->type == TYPE_INT) return expr_unary(arena, OP_TO_REAL, expr);
-  ERROR_AT(builder->elaboration, term->source, "expected %s, found %s", type == TYPE_BOOL ? "a truth value" : type == TYPE_INT ? "an integer" : "a number",
-           expr->type == TYPE_BOOL ? "a truth value" : expr->type == TYPE_INT ? "an integer" : "a real number");
+  ERROR_AT(builder->elaboration, term->source, "expected %s, found %s",
+           type == TYPE_BOOL  ? "a truth value"
+           : type == TYPE_INT ? "an integer"
+                              : "a number",
+           expr->type == TYPE_BOOL  ? "a truth value"
+           : expr->type == TYPE_INT ? "an integer"
+                                    : "a real number");
   builder->failures++;
   return type == TYPE_REAL ? expr_number(arena, 0) : type == TYPE_INT ? expr_integer(arena, 0) : expr_boolean(arena, false);
 }
@@ -43,23 +49,26 @@ const Expr *build_term(Builder *builder, const Term *term) {
   if (!term->built) {
     const Expr *expr = built(builder, term);
     bool is_leaf = expr->op == OP_NUMBER || expr->op == OP_INTEGER || expr->op == OP_BOOLEAN;
-    ((Term *)term)->built = is_leaf || expr->source.file ? expr : expr_with_source(builder->elaboration->arena, expr, term->source);
+    ((Term *)term)->built = is_leaf || expr->source.file ? expr
+                                                         : expr_with_source(builder->elaboration->arena, expr, term->source);
   }
   return term->built;
 }
 
-const Expr *build_as(Builder *builder, const Term *term, Type type) { return converted(builder, build_term(builder, term), type, term); }
+const Expr *build_as(Builder *builder, const Term *term, Type type) {
+  return converted(builder, build_term(builder, term), type, term);
+}
 
 static const Expr *built_constant(Builder *builder, const Term *term) {
   Arena *arena = builder->elaboration->arena;
   Value value = name_value(builder->elaboration, term->constant, true);
   switch (value.kind) {
-    case VALUE_SIZE: return size_expr(arena, value.size);
-    case VALUE_REAL: return expr_number(arena, value.real);
-    case VALUE_BOOLEAN: return expr_boolean(arena, value.boolean);
-    case VALUE_STRING: return fail(builder, term, "a string can only be compared");
-    case VALUE_ERROR: builder->failures++; return expr_number(arena, 0);
-    default: return fail(builder, term, arena_format(arena, "the constant '%s' has no value", term->constant->text));
+  case VALUE_SIZE: return size_expr(arena, value.size);
+  case VALUE_REAL: return expr_number(arena, value.real);
+  case VALUE_BOOLEAN: return expr_boolean(arena, value.boolean);
+  case VALUE_STRING: return fail(builder, term, "a string can only be compared");
+  case VALUE_ERROR: builder->failures++; return expr_number(arena, 0);
+  default: return fail(builder, term, arena_format(arena, "the constant '%s' has no value", term->constant->text));
   }
 }
 
@@ -103,7 +112,8 @@ static const Expr *built_operation(Builder *builder, const Term *term) {
   Type type = TYPE_REAL;
   if (info->operands == OPERANDS_NUMBER) {
     type = common_type(builder, term, args, term->count);
-    if (type == TYPE_BOOL) return fail(builder, term, arena_format(elaboration->arena, "'%s' takes numbers, found truth values", term->builtin->name));
+    if (type == TYPE_BOOL)
+      return fail(builder, term, arena_format(elaboration->arena, "'%s' takes numbers, found truth values", term->builtin->name));
     if (builder->failures) return args[0];
   } else if (info->operands == OPERANDS_INT) {
     type = TYPE_INT;
@@ -122,14 +132,14 @@ static const Expr *built_operation(Builder *builder, const Term *term) {
 static const Expr *built_call(Builder *builder, const Term *term) {
   Arena *arena = builder->elaboration->arena;
   switch (term->builtin->kind) {
-    case BUILTIN_POWER: return built_power(builder, term);
-    case BUILTIN_RELU: return expr_binary(arena, OP_MAX, build_as(builder, term->args[0], TYPE_REAL), expr_number(arena, 0));
-    case BUILTIN_TO_REAL: return build_as(builder, term->args[0], TYPE_REAL);
-    case BUILTIN_TO_INT: {
-      const Expr *expr = build_term(builder, term->args[0]);
-      return expr->type == TYPE_INT ? expr : expr_unary(arena, OP_TO_INT, converted(builder, expr, TYPE_REAL, term->args[0]));
-    }
-    default: return built_operation(builder, term);
+  case BUILTIN_POWER: return built_power(builder, term);
+  case BUILTIN_RELU: return expr_binary(arena, OP_MAX, build_as(builder, term->args[0], TYPE_REAL), expr_number(arena, 0));
+  case BUILTIN_TO_REAL: return build_as(builder, term->args[0], TYPE_REAL);
+  case BUILTIN_TO_INT: {
+    const Expr *expr = build_term(builder, term->args[0]);
+    return expr->type == TYPE_INT ? expr : expr_unary(arena, OP_TO_INT, converted(builder, expr, TYPE_REAL, term->args[0]));
+  }
+  default: return built_operation(builder, term);
   }
 }
 
@@ -156,7 +166,8 @@ static bool uses_index(Uses uses, IndexId index) {
 /* A tensor with the equation target[what it depends on] = reduce[variables where guard](body), and the read of it. */
 static const Expr *auxiliary(Builder *builder, const Term *term, ReduceOp reduce, const Expr *guard, const Expr *body) {
   Elaboration *elaboration = builder->elaboration;
-  Equation equation = {.reduce = reduce, .reduce_count = term->variable_count, .guard = guard, .body = body, .source = term->source};
+  Equation equation = {
+      .reduce = reduce, .reduce_count = term->variable_count, .guard = guard, .body = body, .source = term->source};
   equation.reduce_indices = ARENA_ARRAY(elaboration->arena, IndexId, term->variable_count);
   for (int n = 0; n < term->variable_count; n++) equation.reduce_indices[n] = variable_index(elaboration, term->variables[n]);
   const Expr *parts[] = {guard, body};
@@ -195,7 +206,8 @@ static const Expr *element_count(Builder *builder, const Term *term, const Expr 
 static const Expr *built_reduction(Builder *builder, const Term *term) {
   Arena *arena = builder->elaboration->arena;
   int outer_count = builder->variable_count;
-  for (int n = 0; n < term->variable_count; n++) ARENA_PUSH(arena, builder->variables, builder->variable_count, term->variables[n]);
+  for (int n = 0; n < term->variable_count; n++)
+    ARENA_PUSH(arena, builder->variables, builder->variable_count, term->variables[n]);
   bool is_mean = term->builtin->kind == BUILTIN_MEAN;
   const Expr *guard = term->guard ? build_as(builder, term->guard, TYPE_BOOL) : NULL;
   const Expr *body = is_mean ? build_as(builder, term->args[0], TYPE_REAL) : build_term(builder, term->args[0]);
@@ -211,23 +223,24 @@ static const Expr *built(Builder *builder, const Term *term) {
   Elaboration *elaboration = builder->elaboration;
   Arena *arena = elaboration->arena;
   switch (term->kind) {
-    case TERM_REAL: return expr_number(arena, term->number);
-    case TERM_INTEGER: return expr_integer(arena, term->integer);
-    case TERM_BOOLEAN: return expr_boolean(arena, term->integer != 0);
-    case TERM_SIZE: return size_expr(arena, cell_size(term->cell));
-    case TERM_CONSTANT: return built_constant(builder, term);
-    case TERM_RAW: return expr_index(arena, variable_index(elaboration, term->variable));
-    case TERM_INDEX:
-      return expr_binary(arena, OP_ADD, expr_index(arena, variable_index(elaboration, term->variable)), expr_integer(arena, term->variable->offset));
-    case TERM_LAST: {
-      Size last = cell_size(term->variable->extent);
-      last.constant--;
-      return size_expr(arena, last);
-    }
-    case TERM_READ: return built_read(builder, term);
-    case TERM_CALL: return built_call(builder, term);
-    case TERM_IF: return built_if(builder, term);
-    case TERM_REDUCE: return built_reduction(builder, term);
-    default: internal_error("a term of kind %d cannot be built", term->kind);
+  case TERM_REAL: return expr_number(arena, term->number);
+  case TERM_INTEGER: return expr_integer(arena, term->integer);
+  case TERM_BOOLEAN: return expr_boolean(arena, term->integer != 0);
+  case TERM_SIZE: return size_expr(arena, cell_size(term->cell));
+  case TERM_CONSTANT: return built_constant(builder, term);
+  case TERM_RAW: return expr_index(arena, variable_index(elaboration, term->variable));
+  case TERM_INDEX:
+    return expr_binary(arena, OP_ADD, expr_index(arena, variable_index(elaboration, term->variable)),
+                       expr_integer(arena, term->variable->offset));
+  case TERM_LAST: {
+    Size last = cell_size(term->variable->extent);
+    last.constant--;
+    return size_expr(arena, last);
+  }
+  case TERM_READ: return built_read(builder, term);
+  case TERM_CALL: return built_call(builder, term);
+  case TERM_IF: return built_if(builder, term);
+  case TERM_REDUCE: return built_reduction(builder, term);
+  default: internal_error("a term of kind %d cannot be built", term->kind);
   }
 }

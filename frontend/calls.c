@@ -79,14 +79,14 @@ static int colon_count(const Node *target) {
   return count;
 }
 
-static void define_result(Elaboration *elaboration, Scope *scope, int position, const Node *node, const Node *target, Scope *callee,
-                          const Node *output) {
+static void define_result(Elaboration *elaboration, Scope *scope, int position, const Node *node, const Node *target,
+                          Scope *callee, const Node *output) {
   Name *result = scope_find_local(callee, output->text);
   View *defined = result ? result->defined : NULL;
   if (!defined || !defined->entity) return; /* reported where outputs are checked */
   if (target->kind == NODE_READ && colon_count(target) != defined->rank) {
-    ERROR_AT(elaboration, target->source, "'%s' of '%s' has %d axes, but the left side has %d ':'", output->text, callee->node->text,
-             defined->rank, colon_count(target));
+    ERROR_AT(elaboration, target->source, "'%s' of '%s' has %d axes, but the left side has %d ':'", output->text,
+             callee->node->text, defined->rank, colon_count(target));
     return;
   }
   View *view = result_view(elaboration, callee, defined, target);
@@ -98,7 +98,8 @@ static void define_result(Elaboration *elaboration, Scope *scope, int position, 
       return;
     }
     for (int n = 0; n < name->declared_rank; n++)
-      cell_merge(elaboration, name->declared[n], view->axes[n], target->source, arena_format(elaboration->arena, "axis %d of '%s'", n + 1, target->text));
+      cell_merge(elaboration, name->declared[n], view->axes[n], target->source,
+                 arena_format(elaboration->arena, "axis %d of '%s'", n + 1, target->text));
     if (defined->entity->role == ROLE_LOCAL && defined->entity->outer_count == scope->outer_count + callee->mapped_count)
       defined->entity->name = name_label(elaboration, scope, name);
     name_define(elaboration, name, view, 0);
@@ -130,7 +131,8 @@ static void define_result(Elaboration *elaboration, Scope *scope, int position, 
 
 static FormalEntry *formal_entry(Elaboration *elaboration, const Scope *callee, const char *text) {
   for (int n = elaboration->formal_count - 1; n >= 0; n--)
-    if (elaboration->formals[n].scope == callee && !strcmp(elaboration->formals[n].formal->text, text)) return &elaboration->formals[n];
+    if (elaboration->formals[n].scope == callee && !strcmp(elaboration->formals[n].formal->text, text))
+      return &elaboration->formals[n];
   return NULL;
 }
 
@@ -144,7 +146,11 @@ static void pass_by_name(Elaboration *elaboration, Scope *scope, Scope *callee, 
     name->value = argument->left;
     name->value_scope = scope;
   } else if (name && name->kind == NAME_SIZE) {
-    Constraint constraint = {.kind = CONSTRAINT_SIZE, .cell = name->cell, .node = argument->left, .scope = scope, .source = argument->source,
+    Constraint constraint = {.kind = CONSTRAINT_SIZE,
+                             .cell = name->cell,
+                             .node = argument->left,
+                             .scope = scope,
+                             .source = argument->source,
                              .what = arena_format(elaboration->arena, "'%s'", argument->text)};
     constraint_add(elaboration, constraint);
   } else {
@@ -168,7 +174,8 @@ static void pass_arguments(Elaboration *elaboration, Scope *scope, Scope *callee
     }
   }
   if (given > formals.count) {
-    ERROR_AT(elaboration, call->source, "'%s' takes %d input%s, found %d", call->text, formals.count, formals.count == 1 ? "" : "s", given);
+    ERROR_AT(elaboration, call->source, "'%s' takes %d input%s, found %d", call->text, formals.count,
+             formals.count == 1 ? "" : "s", given);
     NOTE_AT(elaboration, callee->node->source, "it is declared here");
   }
   for (int n = 0; n < formals.count; n++) {
@@ -183,7 +190,8 @@ static bool may_call(Elaboration *elaboration, Scope *scope, const Node *node, c
   int depth = 0;
   for (const Scope *up = scope; up; up = up->caller ? up->caller : up->parent, depth++) {
     if (up->node != layer && depth < DEEPEST_CALL) continue;
-    ERROR_AT(elaboration, node->source, up->node == layer ? "'%s' calls itself" : "the call of '%s' is nested too deeply", layer->text);
+    ERROR_AT(elaboration, node->source, up->node == layer ? "'%s' calls itself" : "the call of '%s' is nested too deeply",
+             layer->text);
     return false;
   }
   if (node->items.count > layer->outputs.count) {
@@ -193,7 +201,8 @@ static bool may_call(Elaboration *elaboration, Scope *scope, const Node *node, c
     return false;
   }
   if (elaboration->scope_count < MOST_SCOPES) return true;
-  if (elaboration->scope_count++ == MOST_SCOPES) ERROR_AT(elaboration, node->source, "the model has more than %d calls", MOST_SCOPES);
+  if (elaboration->scope_count++ == MOST_SCOPES)
+    ERROR_AT(elaboration, node->source, "the model has more than %d calls", MOST_SCOPES);
   return false;
 }
 
@@ -209,7 +218,9 @@ void declare_call(Elaboration *elaboration, Scope *scope, int position, const No
   for (int n = 0; n < callee->outer_count; n++)
     callee->outers[n] = n < scope->outer_count ? scope->outers[n] : callee->mapped[n - scope->outer_count];
   callee->parameter_names = scope->parameter_names;
-  if (node->extra) callee->parameter_names = names_apply(elaboration->arena, scope->parameter_names, names_template(elaboration->arena, node->extra));
+  if (node->extra)
+    callee->parameter_names = names_apply(elaboration->arena, scope->parameter_names,
+                                          names_template(elaboration->arena, node->extra));
   callee->prefix = arena_format(elaboration->arena, "%s%s.", scope->prefix, layer->text);
   declare_header(elaboration, callee);
   declare_sizes_and_parameters(elaboration, callee);
@@ -265,7 +276,8 @@ static void bind_formal(Elaboration *elaboration, const FormalEntry *formal) {
   Scope *callee = formal->scope;
   View *declared = formal->name->versions[0].view;
   View *actual = NULL;
-  const Environment *environment = environment_root(elaboration, formal->actual ? callee->caller : callee, formal->actual ? callee->position : 0);
+  const Environment *environment = environment_root(elaboration, formal->actual ? callee->caller : callee,
+                                                    formal->actual ? callee->position : 0);
   for (int n = 0; formal->actual && n < callee->mapped_count; n++)
     environment = environment_bind(elaboration, environment, callee->mapped[n]->name,
                                    term_variable(elaboration, TERM_INDEX, callee->mapped[n], callee->mapped[n]->source));

@@ -14,12 +14,12 @@ void report_open_sizes(Elaboration *elaboration) {
     const Name *name = elaboration->sizes[n];
     if (cell_root(name->cell)->is_known) continue;
     if (name->value_scope->call) {
-      ERROR_AT(elaboration, name->value_scope->call->source, "nothing gives the size '%s' of '%s': pass %s = VALUE in the call", name->text,
-               name->value_scope->node->text, name->text);
+      ERROR_AT(elaboration, name->value_scope->call->source, "nothing gives the size '%s' of '%s': pass %s = VALUE in the call",
+               name->text, name->value_scope->node->text, name->text);
       NOTE_AT(elaboration, name->source, "it is named here");
     } else {
-      ERROR_AT(elaboration, name->source, "nothing gives the size '%s': use -D %s=VALUE, or 'const %s = VALUE'%s", name->text, name->text, name->text,
-               name->is_input_size ? ", or 'length' if it is known at run time only" : "");
+      ERROR_AT(elaboration, name->source, "nothing gives the size '%s': use -D %s=VALUE, or 'const %s = VALUE'%s", name->text,
+               name->text, name->text, name->is_input_size ? ", or 'length' if it is known at run time only" : "");
     }
     mark_reported(name->cell);
   }
@@ -27,14 +27,16 @@ void report_open_sizes(Elaboration *elaboration) {
     Name *name = elaboration->constants[n];
     if (name->known.kind != VALUE_UNKNOWN || cell_root(name->cell)->is_known) continue;
     bool is_config = name->value->kind == NODE_NAME && !strncmp(name->value->text, "config.", 7);
-    ERROR_AT(elaboration, name->source, is_config ? "nothing gives the constant '%s': the config has no '%s'" : "nothing gives the constant '%s'",
+    ERROR_AT(elaboration, name->source,
+             is_config ? "nothing gives the constant '%s': the config has no '%s'" : "nothing gives the constant '%s'",
              name->text, is_config ? name->value->text + 7 : "");
     mark_reported(name->cell);
   }
   for (int n = 0; n < elaboration->variable_count; n++) {
     Variable *variable = elaboration->variables[n];
     if (cell_root(variable->extent)->is_known) continue;
-    ERROR_AT(elaboration, variable->source, "nothing gives the range of index '%s': it stands alone at no axis of known size; write '%s in 0..N'",
+    ERROR_AT(elaboration, variable->source,
+             "nothing gives the range of index '%s': it stands alone at no axis of known size; write '%s in 0..N'",
              variable->name, variable->name);
     mark_reported(variable->extent);
   }
@@ -42,7 +44,8 @@ void report_open_sizes(Elaboration *elaboration) {
     Entity *entity = elaboration->entities[n];
     for (int axis = 0; axis < entity->rank; axis++) {
       if (cell_root(entity->axes[axis])->is_known) continue;
-      ERROR_AT(elaboration, entity->source, "nothing gives the size of axis %d of '%s'", axis + 1 - entity->outer_count, entity->name);
+      ERROR_AT(elaboration, entity->source, "nothing gives the size of axis %d of '%s'", axis + 1 - entity->outer_count,
+               entity->name);
       mark_reported(entity->axes[axis]);
     }
   }
@@ -89,7 +92,8 @@ static const Expr *build_subscript(Elaboration *elaboration, const Term *term) {
 /* A run-time size is larger than any constant here. */
 static bool is_below(Size a, Size b) { return a.symbol == b.symbol ? a.constant < b.constant : a.symbol == NONE; }
 
-bool case_is_boundary(Elaboration *elaboration, const Entity *entity, const Case *part, int *out_axis, int64_t *out_slot, bool *out_is_after) {
+bool case_is_boundary(Elaboration *elaboration, const Entity *entity, const Case *part, int *out_axis, int64_t *out_slot,
+                      bool *out_is_after) {
   for (int axis = 0; axis < entity->rank; axis++) {
     Span span;
     if (!find_span(elaboration, build_subscript(elaboration, part->subscripts[axis]), &span) || span.index != NONE) continue;
@@ -126,7 +130,8 @@ static bool find_part(Elaboration *elaboration, const Entity *entity, Case *part
     Size extent = cell_size(entity->axes[axis]);
     bool is_outside = (span->low.symbol == NONE && span->low.constant < 0) || is_below(extent, span->high);
     if (!is_outside) continue;
-    ERROR_AT(elaboration, part->target->source, "index out of range: '%s' has %s elements on axis %d, the left side reaches from %s to %s", entity->name,
+    ERROR_AT(elaboration, part->target->source,
+             "index out of range: '%s' has %s elements on axis %d, the left side reaches from %s to %s", entity->name,
              size_text(elaboration, extent), axis + 1 - entity->outer_count, size_text(elaboration, span->low),
              size_text(elaboration, (Size){span->high.symbol, span->high.constant - 1}));
     return false;
@@ -156,7 +161,8 @@ static bool is_covered_from(const Tiling *tiling, int axis, Size *corner) {
     for (int n = 0; n < tiling->count; n++) {
       bool holds = true;
       for (int other = 0; other < axis; other++)
-        holds &= !is_below(corner[other], tiling->parts[n].spans[other].low) && is_below(corner[other], tiling->parts[n].spans[other].high);
+        holds &= !is_below(corner[other], tiling->parts[n].spans[other].low) &&
+                 is_below(corner[other], tiling->parts[n].spans[other].high);
       if (holds) return true;
     }
     return false;
@@ -180,8 +186,9 @@ static bool check_cover(const Tiling *tiling) {
   Text text = {.arena = tiling->elaboration->arena};
   for (int axis = tiling->entity->outer_count; axis < tiling->entity->rank; axis++)
     text_format(&text, "%s%s", axis > tiling->entity->outer_count ? ", " : "", size_text(tiling->elaboration, corner[axis]));
-  ERROR_AT(tiling->elaboration, tiling->parts[0].part->target->source, "the equations of '%s' leave a gap: nothing defines %s[%s]", tiling->entity->name,
-           tiling->entity->name, text_string(&text));
+  ERROR_AT(tiling->elaboration, tiling->parts[0].part->target->source,
+           "the equations of '%s' leave a gap: nothing defines %s[%s]", tiling->entity->name, tiling->entity->name,
+           text_string(&text));
   return false;
 }
 
@@ -218,7 +225,8 @@ static const Expr *moved_value(const Tiling *tiling, const Part *part, const Ind
     const Span *span = &part->spans[axis];
     if (span->index == NONE) continue;
     const Expr *index = expr_index(tiling->elaboration->arena, indices[axis]);
-    replacements[span->index] = expr_binary(tiling->elaboration->arena, OP_SUB, index, expr_integer(tiling->elaboration->arena, span->offset));
+    replacements[span->index] = expr_binary(tiling->elaboration->arena, OP_SUB, index,
+                                            expr_integer(tiling->elaboration->arena, span->offset));
   }
   return expr_substitute(tiling->elaboration->arena, part->part->built, draft->index_count, replacements);
 }
@@ -243,7 +251,8 @@ static void join_parts(const Tiling *tiling) {
   const Expr *value = moved_value(tiling, &tiling->parts[tiling->count - 1], equation.indices);
   for (int n = tiling->count - 2; n >= 0; n--) {
     const Part *part = &tiling->parts[n];
-    value = expr_select(elaboration->arena, condition_of(tiling, part, equation.indices), moved_value(tiling, part, equation.indices), value);
+    value = expr_select(elaboration->arena, condition_of(tiling, part, equation.indices),
+                        moved_value(tiling, part, equation.indices), value);
   }
   equation.value = value;
   program_add_equation(elaboration->draft, equation);
@@ -251,8 +260,10 @@ static void join_parts(const Tiling *tiling) {
 
 static bool build_case(Elaboration *elaboration, const Entity *entity, Case *part, int *auxiliary_count) {
   Builder builder = {.elaboration = elaboration, .target = entity, .auxiliary_count = *auxiliary_count};
-  for (int n = 0; n < part->scope->outer_count; n++) ARENA_PUSH(elaboration->arena, builder.variables, builder.variable_count, part->scope->outers[n]);
-  for (int n = 0; n < part->variable_count; n++) ARENA_PUSH(elaboration->arena, builder.variables, builder.variable_count, part->variables[n]);
+  for (int n = 0; n < part->scope->outer_count; n++)
+    ARENA_PUSH(elaboration->arena, builder.variables, builder.variable_count, part->scope->outers[n]);
+  for (int n = 0; n < part->variable_count; n++)
+    ARENA_PUSH(elaboration->arena, builder.variables, builder.variable_count, part->variables[n]);
   part->built = build_as(&builder, part->value, entity->type);
   *auxiliary_count = builder.auxiliary_count;
   return builder.failures == 0;
@@ -284,8 +295,10 @@ static void build_entity(Elaboration *elaboration, Entity *entity) {
   if (tiling.count == 0) {
     for (int n = 0; n < elaboration->state_count; n++)
       if (elaboration->states[n].final == entity)
-        ERROR_AT(elaboration, entity->source, "no equation says what the state '%s' is after the last step", elaboration->states[n].node->text);
-    if (entity->case_count) ERROR_AT(elaboration, entity->cases[0]->target->source, "'%s' has a boundary but no equation", entity->name);
+        ERROR_AT(elaboration, entity->source, "no equation says what the state '%s' is after the last step",
+                 elaboration->states[n].node->text);
+    if (entity->case_count)
+      ERROR_AT(elaboration, entity->cases[0]->target->source, "'%s' has a boundary but no equation", entity->name);
     return;
   }
   if (check_overlap(&tiling) && check_cover(&tiling)) join_parts(&tiling);

@@ -62,13 +62,16 @@ static void flatten(Chain *chain, const Expr *expr, bool is_negative) {
 
 /* A tensor made for a reduction, read once and with exactly the indices of the equation at hand. */
 static bool can_merge(Chain *chain, const Expr *read) {
-  if (read->op != OP_READ || chain->elaboration->owners[read->id] || read->outside || chain->use_counts[read->id] != 1) return false;
+  if (read->op != OP_READ || chain->elaboration->owners[read->id] || read->outside || chain->use_counts[read->id] != 1)
+    return false;
   const Equation *inner = program_definition(chain->draft, read->id);
   const Tensor *target = &chain->draft->tensors[chain->equation->target];
-  if (!inner || inner->reduce == REDUCE_NONE || inner->value || read->type != target->type || read->arg_count != target->rank) return false;
+  if (!inner || inner->reduce == REDUCE_NONE || inner->value || read->type != target->type || read->arg_count != target->rank)
+    return false;
   for (int n = 0; n < read->arg_count; n++) {
     bool is_among = false;
-    for (int m = 0; m < target->rank; m++) is_among |= read->args[n]->op == OP_INDEX && read->args[n]->id == chain->equation->indices[m];
+    for (int m = 0; m < target->rank; m++)
+      is_among |= read->args[n]->op == OP_INDEX && read->args[n]->id == chain->equation->indices[m];
     if (!is_among || inner->indices[n] != read->args[n]->id) return false;
   }
   return true;

@@ -74,8 +74,8 @@ void apply_defines(Elaboration *elaboration) {
     SourceRange nowhere = {0};
     if (name->kind == NAME_CONSTANT) name->known = value;
     if (value.kind == VALUE_SIZE && (name->kind == NAME_CONSTANT || value.size.constant >= 1))
-      cell_set(elaboration, name->cell, value.size, nowhere, origin, name->source, arena_format(elaboration->arena, "'%s'", name->text));
-    else if (name->kind == NAME_SIZE)
-      ERROR_AT(elaboration, nowhere, "%s: expected a size of at least 1", origin);
+      cell_set(elaboration, name->cell, value.size, nowhere, origin, name->source,
+               arena_format(elaboration->arena, "'%s'", name->text));
+    else if (name->kind == NAME_SIZE) ERROR_AT(elaboration, nowhere, "%s: expected a size of at least 1", origin);
   }
 }

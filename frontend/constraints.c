@@ -13,7 +13,8 @@ static bool solve_for(Elaboration *elaboration, Scope *scope, const Node *node, 
     if (!name || !name->cell) return false;
     Cell *from = cell_root(why->cell);
     if (size.symbol == NONE && size.constant < 1) return false;
-    cell_set(elaboration, name->cell, size, from->source, from->origin, node->source, arena_format(elaboration->arena, "'%s'", node->text));
+    cell_set(elaboration, name->cell, size, from->source, from->origin, node->source,
+             arena_format(elaboration->arena, "'%s'", node->text));
     return true;
   }
   if (node->kind != NODE_BINARY || size.symbol != NONE) return false;
@@ -24,17 +25,17 @@ static bool solve_for(Elaboration *elaboration, Scope *scope, const Node *node, 
   int64_t known = is_left_known ? left.size.constant : right.size.constant, value = size.constant;
   const Node *open = is_left_known ? node->right : node->left;
   switch (node->text[0]) {
-    case '+': value -= known; break;
-    case '-': value = is_left_known ? known - value : value + known; break;
-    case '*':
-      if (known == 0 || value % known != 0) return false;
-      value /= known;
-      break;
-    case '/':
-      if (is_left_known) return false;
-      value *= known;
-      break;
-    default: return false;
+  case '+': value -= known; break;
+  case '-': value = is_left_known ? known - value : value + known; break;
+  case '*':
+    if (known == 0 || value % known != 0) return false;
+    value /= known;
+    break;
+  case '/':
+    if (is_left_known) return false;
+    value *= known;
+    break;
+  default: return false;
   }
   return solve_for(elaboration, scope, open, size_constant(value), why);
 }
@@ -49,12 +50,14 @@ static bool try_size(Elaboration *elaboration, Constraint *constraint, bool with
   constraint->is_done = true;
   if (value.kind == VALUE_SIZE) {
     if (value.size.symbol == NONE && value.size.constant < 1)
-      ERROR_AT(elaboration, constraint->source, "%s has size %lld, expected at least 1", constraint->what, (long long)value.size.constant);
-    else
-      cell_set(elaboration, cell, value.size, constraint->source, NULL, constraint->source, constraint->what);
+      ERROR_AT(elaboration, constraint->source, "%s has size %lld, expected at least 1", constraint->what,
+               (long long)value.size.constant);
+    else cell_set(elaboration, cell, value.size, constraint->source, NULL, constraint->source, constraint->what);
   } else if (value.kind != VALUE_ERROR) {
     ERROR_AT(elaboration, constraint->source, "%s: expected an integer, found %s", constraint->what,
-             value.kind == VALUE_STRING ? "a string" : value.kind == VALUE_REAL ? "a real number" : "a truth value");
+             value.kind == VALUE_STRING ? "a string"
+             : value.kind == VALUE_REAL ? "a real number"
+                                        : "a truth value");
   }
   return true;
 }
@@ -73,8 +76,8 @@ static bool try_range(Elaboration *elaboration, Constraint *constraint, bool wit
   variable->offset = low.size.constant;
   Size extent = {high.size.symbol, high.size.constant - low.size.constant};
   if (extent.symbol == NONE && extent.constant < 1)
-    ERROR_AT(elaboration, constraint->source, "the range of '%s' is empty: %lld..%lld", variable->name, (long long)low.size.constant,
-             (long long)high.size.constant);
+    ERROR_AT(elaboration, constraint->source, "the range of '%s' is empty: %lld..%lld", variable->name,
+             (long long)low.size.constant, (long long)high.size.constant);
   else
     cell_set(elaboration, variable->extent, extent, constraint->source, NULL, constraint->source,
              arena_format(elaboration->arena, "the range of '%s'", variable->name));
@@ -111,25 +114,27 @@ static bool try_axis_of_cases(Elaboration *elaboration, Constraint *constraint) 
 
 static bool try_constraint(Elaboration *elaboration, Constraint *constraint, bool is_weak_turn) {
   switch (constraint->kind) {
-    case CONSTRAINT_SIZE: return try_size(elaboration, constraint, is_weak_turn);
-    case CONSTRAINT_RANGE: return try_range(elaboration, constraint, is_weak_turn);
-    case CONSTRAINT_STORED: solve_stored(elaboration, constraint); return constraint->is_done;
-    case CONSTRAINT_STAND:
-      if (cell_root(constraint->cell)->is_known || !cell_root(constraint->other)->is_known) return false;
-      constraint->is_done = true;
-      return cell_merge(elaboration, constraint->cell, constraint->other, constraint->source, constraint->what);
-    case CONSTRAINT_AXIS_OF_CASES:
-      if (!cell_root(constraint->cell)->is_known) return try_axis_of_cases(elaboration, constraint);
-      return constraint->is_done = true;
+  case CONSTRAINT_SIZE: return try_size(elaboration, constraint, is_weak_turn);
+  case CONSTRAINT_RANGE: return try_range(elaboration, constraint, is_weak_turn);
+  case CONSTRAINT_STORED: solve_stored(elaboration, constraint); return constraint->is_done;
+  case CONSTRAINT_STAND:
+    if (cell_root(constraint->cell)->is_known || !cell_root(constraint->other)->is_known) return false;
+    constraint->is_done = true;
+    return cell_merge(elaboration, constraint->cell, constraint->other, constraint->source, constraint->what);
+  case CONSTRAINT_AXIS_OF_CASES:
+    if (!cell_root(constraint->cell)->is_known) return try_axis_of_cases(elaboration, constraint);
+    return constraint->is_done = true;
   }
   return false;
 }
 
-/* With defaults: one constant (`config.x or 3`) that nothing else gave. */
-static bool try_constants(Elaboration *elaboration, bool with_defaults) {
+/* With defaults: one constant (`config.x or 3`) that nothing else gave. Backwards on every other turn, so that long
+ * chains of constants are followed quickly in either direction. */
+static bool try_constants(Elaboration *elaboration, bool with_defaults, bool is_backwards) {
   bool has_progress = false;
-  for (int n = 0; n < elaboration->constant_count && !(has_progress && with_defaults); n++) {
-    Name *name = elaboration->constants[n];
+  int count = elaboration->constant_count;
+  for (int n = 0; n < count && !(has_progress && with_defaults); n++) {
+    Name *name = elaboration->constants[is_backwards ? count - 1 - n : n];
     if (name->known.kind != VALUE_UNKNOWN) continue;
     name_value(elaboration, name, with_defaults);
     has_progress |= name->known.kind != VALUE_UNKNOWN;
@@ -139,8 +144,8 @@ static bool try_constants(Elaboration *elaboration, bool with_defaults) {
 
 void solve_sizes(Elaboration *elaboration, bool with_weak) {
   int first = 0;
-  for (;;) {
-    bool has_progress = try_constants(elaboration, false);
+  for (bool is_backwards = false;; is_backwards = !is_backwards) {
+    bool has_progress = try_constants(elaboration, false, is_backwards);
     while (first < elaboration->constraint_count && elaboration->constraints[first].is_done) first++;
     for (int n = first; n < elaboration->constraint_count; n++) {
       Constraint *constraint = &elaboration->constraints[n];
@@ -148,7 +153,7 @@ void solve_sizes(Elaboration *elaboration, bool with_weak) {
     }
     if (has_progress) continue;
     if (!with_weak) return;
-    if (try_constants(elaboration, true)) continue;
+    if (try_constants(elaboration, true, false)) continue;
     for (int n = first; n < elaboration->constraint_count && !has_progress; n++) {
       Constraint *constraint = &elaboration->constraints[n];
       if (!constraint->is_done) has_progress = try_constraint(elaboration, constraint, true);

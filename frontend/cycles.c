@@ -22,11 +22,11 @@ typedef struct Cycles {
   int *first;     /* by tensor: its edges in `edges`, which are sorted by `from` */
   int *component; /* by tensor */
   int component_count;
-  TensorId from;  /* while collecting */
+  TensorId from; /* while collecting */
   PairMap memo;
-  int *axis_of;   /* by tensor, for the set at hand */
-  int *lag_of;    /* by edge */
-  int *set_of;    /* by tensor: the set at hand of the innermost search */
+  int *axis_of; /* by tensor, for the set at hand */
+  int *lag_of;  /* by edge */
+  int *set_of;  /* by tensor: the set at hand of the innermost search */
   int set_count;
 } Cycles;
 
@@ -76,9 +76,7 @@ typedef struct Set {
   TensorId *tensors;
 } Set;
 
-static bool is_inner(const Cycles *cycles, const Edge *edge, int set) {
-  return !edge->is_cut && cycles->set_of[edge->to] == set;
-}
+static bool is_inner(const Cycles *cycles, const Edge *edge, int set) { return !edge->is_cut && cycles->set_of[edge->to] == set; }
 
 static void search_from(Cycles *cycles, Search *search, TensorId start, int set, int *out_count, Set **out_sets) {
   search->path[search->path_count++] = start;
@@ -95,7 +93,8 @@ static void search_from(Cycles *cycles, Search *search, TensorId start, int set,
       const Edge *edge = &cycles->edges[search->next[at]];
       if (!is_inner(cycles, edge, set)) continue;
       if (!search->order[edge->to]) down = edge->to;
-      else if (search->is_stacked[edge->to] && search->order[edge->to] < search->low[at]) search->low[at] = search->order[edge->to];
+      else if (search->is_stacked[edge->to] && search->order[edge->to] < search->low[at])
+        search->low[at] = search->order[edge->to];
     }
     if (down != NONE) {
       search->path[search->path_count++] = down;
@@ -219,8 +218,8 @@ static void report_cycle(Cycles *cycles, const Set *set, int number) {
   for (int n = start, shown = 0; n < count && shown < 12; n++, shown++)
     text_format(&text, "%s%s", n > start ? " reads " : "", cycles->draft->tensors[path[n]].name);
   const char *first = cycles->draft->tensors[path[start]].name;
-  ERROR_AT(cycles->elaboration, cycles->draft->tensors[path[start]].source, "'%s' depends on itself and no lag breaks the cycle: %s reads %s", first,
-           text_string(&text), first);
+  ERROR_AT(cycles->elaboration, cycles->draft->tensors[path[start]].source,
+           "'%s' depends on itself and no lag breaks the cycle: %s reads %s", first, text_string(&text), first);
   for (int n = start + 1, shown = 0; n < count && shown < 6; n++) {
     if (cycles->elaboration->owners[path[n]] == NULL) continue;
     NOTE_AT(cycles->elaboration, cycles->draft->tensors[path[n]].source, "through '%s'", cycles->draft->tensors[path[n]].name);

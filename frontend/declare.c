@@ -8,7 +8,8 @@ static int batch_place(Elaboration *elaboration, NodeList axes, bool is_common) 
   bool is_placed = false;
   for (int n = 0; n < axes.count; n++) {
     if (axes.nodes[n]->kind != NODE_NAME || strcmp(axes.nodes[n]->text, "batch")) continue;
-    if (is_common || is_placed) ERROR_AT(elaboration, axes.nodes[n]->source, is_common ? "what is common has no batch" : "'batch' stands twice");
+    if (is_common || is_placed)
+      ERROR_AT(elaboration, axes.nodes[n]->source, is_common ? "what is common has no batch" : "'batch' stands twice");
     is_placed = true;
     place = n;
   }
@@ -18,7 +19,8 @@ static int batch_place(Elaboration *elaboration, NodeList axes, bool is_common) 
 static NodeList without_batch(Elaboration *elaboration, NodeList axes) {
   NodeList rest = {0};
   for (int n = 0; n < axes.count; n++)
-    if (axes.nodes[n]->kind != NODE_NAME || strcmp(axes.nodes[n]->text, "batch")) rest = node_list_add(elaboration->arena, rest, axes.nodes[n]);
+    if (axes.nodes[n]->kind != NODE_NAME || strcmp(axes.nodes[n]->text, "batch"))
+      rest = node_list_add(elaboration->arena, rest, axes.nodes[n]);
   return rest;
 }
 
@@ -92,10 +94,8 @@ static void declare_output(Elaboration *elaboration, Scope *scope, const Node *n
 void declare_header(Elaboration *elaboration, Scope *scope) {
   for (int n = 0; n < scope->node->items.count; n++) {
     const Node *node = scope->node->items.nodes[n];
-    if (scope == elaboration->model && !node->left)
-      declare_input(elaboration, scope, node, false);
-    else
-      declare_formal(elaboration, scope, node);
+    if (scope == elaboration->model && !node->left) declare_input(elaboration, scope, node, false);
+    else declare_formal(elaboration, scope, node);
   }
   for (int n = 0; n < scope->node->outputs.count; n++) declare_output(elaboration, scope, scope->node->outputs.nodes[n]);
 }
@@ -146,8 +146,7 @@ void declare_sizes_and_parameters(Elaboration *elaboration, Scope *scope) {
     if (node->kind != NODE_LENGTH) continue;
     Name *name = scope_find_local(scope, node->text);
     if (!name) name = scope_add(elaboration, scope, NAME_SIZE, node->text, node->source);
-    if (name && name->kind == NAME_SIZE && scope == elaboration->model)
-      name->is_length = true;
+    if (name && name->kind == NAME_SIZE && scope == elaboration->model) name->is_length = true;
     else
       ERROR_AT(elaboration, node->source, "'%s' cannot be a length: only a size of the model that has no value can", node->text);
   }
@@ -180,8 +179,9 @@ Name *target_name(Elaboration *elaboration, Scope *scope, const Node *target, in
     if (around && around->kind != NAME_TENSOR) name = around;
   } else if (!name) {
     bool is_state = scope_find(scope, target->text, NULL) != NULL;
-    ERROR_AT(elaboration, target->source, is_state ? "every turn of the repeat would define '%s': use the turn as an index"
-                                                   : "there is no state '%s'", is_state ? target->text : target->text + 6);
+    ERROR_AT(elaboration, target->source,
+             is_state ? "every turn of the repeat would define '%s': use the turn as an index" : "there is no state '%s'",
+             is_state ? target->text : target->text + 6);
     return NULL;
   }
   if (!name && strchr(target->text, '.')) {
@@ -192,7 +192,9 @@ Name *target_name(Elaboration *elaboration, Scope *scope, const Node *target, in
   if (!name) return NULL;
   if (name->kind != NAME_TENSOR) {
     ERROR_AT(elaboration, target->source, "'%s' is a %s and cannot be defined by an equation", target->text,
-             name->kind == NAME_TURN ? "turn of a repeat" : name->kind == NAME_SIZE ? "size" : "constant");
+             name->kind == NAME_TURN   ? "turn of a repeat"
+             : name->kind == NAME_SIZE ? "size"
+                                       : "constant");
     NOTE_AT(elaboration, name->source, "it is declared here");
     return NULL;
   }
@@ -204,7 +206,7 @@ Name *target_name(Elaboration *elaboration, Scope *scope, const Node *target, in
   if (name->declared_rank >= 0) rank = name->declared_rank;
   const char *label = name_label(elaboration, scope, name);
   Entity *entity = entity_create(elaboration, scope, ROLE_LOCAL, label, rank, target->source);
-  if (name->declared_rank >= 0) memcpy(entity->axes + entity->outer_count, name->declared, sizeof(Cell *) * (size_t)rank);
+  for (int n = 0; n < name->declared_rank; n++) entity->axes[entity->outer_count + n] = name->declared[n];
   for (int type = TYPE_REAL; name->declared_type && type <= TYPE_BOOL; type++)
     if (!strcmp(name->declared_type, type_names[type])) entity->type = (Type)type, entity->has_type = true;
   name_define(elaboration, name, view_of_entity(elaboration, scope, entity), 0);
@@ -216,7 +218,8 @@ static void declare_copy(Elaboration *elaboration, Scope *scope, int position, c
   Node *left = syntax_node(elaboration->arena, NODE_READ, target->source, target->text);
   Node *right = syntax_node(elaboration->arena, NODE_READ, value->source, value->text);
   for (int n = 0; n < rank; n++)
-    left->items = node_list_add(elaboration->arena, left->items, syntax_node(elaboration->arena, NODE_COLON, target->source, NULL));
+    left->items = node_list_add(elaboration->arena, left->items,
+                                syntax_node(elaboration->arena, NODE_COLON, target->source, NULL));
   right->items = left->items;
   declare_target(elaboration, scope, position, target, left, right);
 }
@@ -235,16 +238,19 @@ static bool declare_alias(Elaboration *elaboration, Scope *scope, int position, 
     return true;
   }
   if (name->declared_rank >= 0 && name->declared_rank != view->rank) {
-    ERROR_AT(elaboration, target->source, "'%s' has %d axes, but '%s' has %d", target->text, name->declared_rank, value->text, view->rank);
+    ERROR_AT(elaboration, target->source, "'%s' has %d axes, but '%s' has %d", target->text, name->declared_rank, value->text,
+             view->rank);
     return true;
   }
   for (int n = 0; n < name->declared_rank; n++)
-    cell_merge(elaboration, name->declared[n], view->axes[n], target->source, arena_format(elaboration->arena, "axis %d of '%s'", n + 1, target->text));
+    cell_merge(elaboration, name->declared[n], view->axes[n], target->source,
+               arena_format(elaboration->arena, "axis %d of '%s'", n + 1, target->text));
   name_define(elaboration, name, view, 0);
   return true;
 }
 
-void declare_target(Elaboration *elaboration, Scope *scope, int position, const Node *node, const Node *target, const Node *value) {
+void declare_target(Elaboration *elaboration, Scope *scope, int position, const Node *node, const Node *target,
+                    const Node *value) {
   if (declare_alias(elaboration, scope, position, target, value)) return;
   Name *name = target_name(elaboration, scope, target, target->kind == NODE_READ ? target->items.count : 0);
   if (!name) return;
@@ -259,7 +265,8 @@ static void declare_equation(Elaboration *elaboration, Scope *scope, int positio
     return;
   }
   if (node->items.count > 1 || node->extra) {
-    ERROR_AT(elaboration, node->source, node->extra ? "'as' follows the call of a layer" : "only the call of a layer defines several tensors at once");
+    ERROR_AT(elaboration, node->source,
+             node->extra ? "'as' follows the call of a layer" : "only the call of a layer defines several tensors at once");
     return;
   }
   declare_target(elaboration, scope, position, node, node->items.nodes[0], node->left);
@@ -285,8 +292,10 @@ void declare_statements(Elaboration *elaboration, Scope *scope) {
     const Node *node = scope->statements.nodes[n];
     if (node->kind == NODE_EQUATION) declare_equation(elaboration, scope, n, node);
     if (node->kind == NODE_REPEAT) declare_repeat(elaboration, scope, n, node);
-    if (node->kind == NODE_OBJECTIVE && scope == elaboration->model && scope->node->kind == NODE_MODEL) declare_objective(elaboration, node);
-    else if (node->kind == NODE_OBJECTIVE) ERROR_AT(elaboration, node->source, "an objective belongs in the model, outside of repeats");
+    if (node->kind == NODE_OBJECTIVE && scope == elaboration->model && scope->node->kind == NODE_MODEL)
+      declare_objective(elaboration, node);
+    else if (node->kind == NODE_OBJECTIVE)
+      ERROR_AT(elaboration, node->source, "an objective belongs in the model, outside of repeats");
   }
 }
 
@@ -299,7 +308,8 @@ static void declare_symbols(Elaboration *elaboration) {
       bool is_stream = !strcmp(name->text, "T") && name->is_input_size;
       if (name->kind != NAME_SIZE || !(is_stream || name->is_length)) continue;
       bool is_defined = false;
-      for (int n = 0; n < elaboration->options->define_count; n++) is_defined |= !strcmp(elaboration->options->defines[n].name, name->text);
+      for (int n = 0; n < elaboration->options->define_count; n++)
+        is_defined |= !strcmp(elaboration->options->defines[n].name, name->text);
       if (is_defined) continue;
       bool is_first = program_find_symbol(elaboration->draft, SYMBOL_STREAM) == NONE;
       SymbolKind kind = is_stream && is_first ? SYMBOL_STREAM : SYMBOL_LENGTH;

@@ -3,7 +3,8 @@
 
 #include "frontend/elaborate.h"
 
-FrontendResult frontend_compile(Arena *arena, const char *path, const FrontendOptions *options, bool wants_ast, Diagnostics *diagnostics) {
+FrontendResult frontend_compile(Arena *arena, const char *path, const FrontendOptions *options, bool wants_ast,
+                                Diagnostics *diagnostics) {
   FrontendResult result = {0};
   Library *library = library_load(arena, path, options, diagnostics);
   if (!library) return result;

@@ -8,7 +8,9 @@
 
 enum { DEEPEST_FUNCTION = 60 };
 
-static const Term *no_value(Elaboration *elaboration, SourceRange source) { return term_create(elaboration, TERM_INTEGER, source); }
+static const Term *no_value(Elaboration *elaboration, SourceRange source) {
+  return term_create(elaboration, TERM_INTEGER, source);
+}
 
 static Environment *bind(Elaboration *elaboration, const Environment *outer, int kind, const char *name) {
   Environment *environment = ARENA_NEW(elaboration->arena, Environment);
@@ -28,7 +30,8 @@ static bool matches(Elaboration *elaboration, const Environment *environment, co
   }
   if (node->items.count == function->items.count && node->body.count == function->outputs.count) return true;
   if (node->items.count != function->items.count)
-    ERROR_AT(elaboration, node->source, "'%s' takes %d indices, found %d", function->text, function->items.count, node->items.count);
+    ERROR_AT(elaboration, node->source, "'%s' takes %d indices, found %d", function->text, function->items.count,
+             node->items.count);
   else
     ERROR_AT(elaboration, node->source, "'%s' takes %d argument%s, found %d", function->text, function->outputs.count,
              function->outputs.count == 1 ? "" : "s", node->body.count);
@@ -37,7 +40,8 @@ static bool matches(Elaboration *elaboration, const Environment *environment, co
 }
 
 /* `value` where the guards hold, else 0: what depends on an index that the guard leaves out is nothing. */
-static const Term *guarded(Elaboration *elaboration, const Environment *environment, const Node *guard, const Term *value, int depth) {
+static const Term *guarded(Elaboration *elaboration, const Environment *environment, const Node *guard, const Term *value,
+                           int depth) {
   Term *term = term_create(elaboration, TERM_IF, value->source);
   term->count = 3;
   term->args = ARENA_ARRAY(elaboration->arena, const Term *, 3);
@@ -47,7 +51,8 @@ static const Term *guarded(Elaboration *elaboration, const Environment *environm
   return term;
 }
 
-const Term *resolve_function(Elaboration *elaboration, const Environment *environment, const Node *node, const Node *function, int depth) {
+const Term *resolve_function(Elaboration *elaboration, const Environment *environment, const Node *node, const Node *function,
+                             int depth) {
   if (!matches(elaboration, environment, node, function)) return no_value(elaboration, node->source);
   Environment *root = bind(elaboration, NULL, BIND_ROOT, "");
   root->function_depth = environment_base(environment)->function_depth + 1;
@@ -76,7 +81,8 @@ const Term *resolve_function(Elaboration *elaboration, const Environment *enviro
     for (int m = 0; m < formal->items.count; m++) {
       const Environment *index = environment_find(inside, formal->items.nodes[m]->text);
       if (index && index->kind == BIND_INDEX) continue;
-      ERROR_AT(elaboration, formal->items.nodes[m]->source, "'%s' is not among the indices of '%s'", formal->items.nodes[m]->text, function->text);
+      ERROR_AT(elaboration, formal->items.nodes[m]->source, "'%s' is not among the indices of '%s'", formal->items.nodes[m]->text,
+               function->text);
       return no_value(elaboration, node->source);
     }
     inside = argument;
@@ -114,8 +120,8 @@ static const Term *both(Elaboration *elaboration, const Term *a, const Term *b) 
 }
 
 /* The guards that callers gave to the index that is now reduced over. */
-static const Term *inherited_guard(Elaboration *elaboration, const Environment *environment, const char *name, const Term *value, const Term *guard,
-                                   int depth) {
+static const Term *inherited_guard(Elaboration *elaboration, const Environment *environment, const char *name, const Term *value,
+                                   const Term *guard, int depth) {
   const Environment *bound = environment_find(environment, name);
   while (bound && bound->kind == BIND_INDEX) {
     const char *actual = bound->node->text;
@@ -128,7 +134,8 @@ static const Term *inherited_guard(Elaboration *elaboration, const Environment *
   return guard;
 }
 
-const Term *resolve_reduction(Elaboration *elaboration, const Environment *environment, const Node *node, const Builtin *builtin, int depth) {
+const Term *resolve_reduction(Elaboration *elaboration, const Environment *environment, const Node *node, const Builtin *builtin,
+                              int depth) {
   Term *term = term_create(elaboration, TERM_REDUCE, node->source);
   if (node->body.count != 1) {
     ERROR_AT(elaboration, node->source, "'%s' takes one argument, found %d", node->text, node->body.count);

@@ -287,7 +287,8 @@ static int yyreport_syntax_error(const yypcontext_t *context, Parser *parser) {
   if (count) text_add(&text, "expected ");
   for (int n = 0; n < count; n++)
     text_format(&text, "%s%s", n == 0 ? "" : n + 1 == count ? " or " : ", ", yysymbol_name(expected[n]));
-  text_format(&text, "%s%s", count ? ", found " : "unexpected ", found == YYSYMBOL_YYEMPTY ? "nothing" : yysymbol_name(found));
-  diagnostics_error(parser->diagnostics, *yypcontext_location(context), "%s", text_string(&text));
+  text_format(&text, "%s%s", count ? ", found " : "did not expect ",
+              found == YYSYMBOL_YYEMPTY ? "nothing" : yysymbol_name(found));
+  diagnostics_error(parser->diagnostics, *yypcontext_location(context), "%s%s", text_string(&text), count ? "" : " here");
   return 0;
 }

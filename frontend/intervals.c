@@ -62,7 +62,8 @@ static Interval interval_of_division(const Program *program, const Expr *expr) {
   if (divisor->op != OP_INTEGER && divisor->op != OP_SYMBOL) return whole;
   if (expr->op == OP_REMAINDER)
     return divisor->op == OP_SYMBOL ? (Interval){limit_of(0), (Limit){true, -1, 1, divisor->id}}
-           : divisor->integer > 0   ? (Interval){limit_of(0), limit_of(divisor->integer - 1)} : whole;
+           : divisor->integer > 0   ? (Interval){limit_of(0), limit_of(divisor->integer - 1)}
+                                    : whole;
   if (divisor->op != OP_INTEGER || divisor->integer <= 0) return whole;
   Interval dividend = interval_of(program, expr->args[0]);
   int64_t by = divisor->integer;
@@ -78,27 +79,34 @@ Interval interval_of(const Program *program, const Expr *expr) {
   if (expr_affine(expr, &affine)) return interval_of_affine(program, &affine);
   Interval whole = {unlimited, unlimited};
   switch (expr->op) {
-    case OP_REMAINDER: case OP_QUOTIENT: return interval_of_division(program, expr);
-    case OP_ADD: case OP_SUB: case OP_MIN: case OP_MAX: case OP_SELECT: break;
-    case OP_MUL: {
-      const Expr *constant = expr->args[0]->op == OP_INTEGER ? expr->args[0] : expr->args[1];
-      if (constant->op != OP_INTEGER) return whole;
-      Interval other = interval_of(program, constant == expr->args[0] ? expr->args[1] : expr->args[0]);
-      bool is_positive = constant->integer >= 0;
-      return (Interval){limit_scale(is_positive ? other.low : other.high, constant->integer),
-                        limit_scale(is_positive ? other.high : other.low, constant->integer)};
-    }
-    default: return whole;
+  case OP_REMAINDER:
+  case OP_QUOTIENT: return interval_of_division(program, expr);
+  case OP_ADD:
+  case OP_SUB:
+  case OP_MIN:
+  case OP_MAX:
+  case OP_SELECT: break;
+  case OP_MUL: {
+    const Expr *constant = expr->args[0]->op == OP_INTEGER ? expr->args[0] : expr->args[1];
+    if (constant->op != OP_INTEGER) return whole;
+    Interval other = interval_of(program, constant == expr->args[0] ? expr->args[1] : expr->args[0]);
+    bool is_positive = constant->integer >= 0;
+    return (Interval){limit_scale(is_positive ? other.low : other.high, constant->integer),
+                      limit_scale(is_positive ? other.high : other.low, constant->integer)};
+  }
+  default: return whole;
   }
   bool is_select = expr->op == OP_SELECT;
   Interval a = interval_of(program, expr->args[is_select ? 1 : 0]), b = interval_of(program, expr->args[is_select ? 2 : 1]);
   switch (expr->op) {
-    case OP_ADD: return (Interval){limit_add(a.low, b.low), limit_add(a.high, b.high)};
-    case OP_SUB: return (Interval){limit_add(a.low, limit_scale(b.high, -1)), limit_add(a.high, limit_scale(b.low, -1))};
-    /* one side bounds the result even where the other is unknown */
-    case OP_MIN: return (Interval){smaller(a.low, b.low), !a.high.is_finite ? b.high : !b.high.is_finite ? a.high : smaller(a.high, b.high)};
-    case OP_MAX: return (Interval){!a.low.is_finite ? b.low : !b.low.is_finite ? a.low : larger(a.low, b.low), larger(a.high, b.high)};
-    default: return (Interval){smaller(a.low, b.low), larger(a.high, b.high)};
+  case OP_ADD: return (Interval){limit_add(a.low, b.low), limit_add(a.high, b.high)};
+  case OP_SUB: return (Interval){limit_add(a.low, limit_scale(b.high, -1)), limit_add(a.high, limit_scale(b.low, -1))};
+  /* one side bounds the result even where the other is unknown */
+  case OP_MIN:
+    return (Interval){smaller(a.low, b.low), !a.high.is_finite ? b.high : !b.high.is_finite ? a.high : smaller(a.high, b.high)};
+  case OP_MAX:
+    return (Interval){!a.low.is_finite ? b.low : !b.low.is_finite ? a.low : larger(a.low, b.low), larger(a.high, b.high)};
+  default: return (Interval){smaller(a.low, b.low), larger(a.high, b.high)};
   }
 }
 
@@ -111,7 +119,9 @@ static bool affine_subtract(Affine *affine, const Affine *other) {
   affine->constant -= other->constant;
   for (int n = 0; n < other->term_count; n++) {
     int m = 0;
-    while (m < affine->term_count && (affine->terms[m].is_symbol != other->terms[n].is_symbol || affine->terms[m].id != other->terms[n].id)) m++;
+    while (m < affine->term_count &&
+           (affine->terms[m].is_symbol != other->terms[n].is_symbol || affine->terms[m].id != other->terms[n].id))
+      m++;
     if (m == AFFINE_TERMS) return false;
     if (m == affine->term_count) {
       affine->terms[m] = other->terms[n];
@@ -156,23 +166,30 @@ static const Known *known_comparison(Elaboration *elaboration, const Known *know
 
 static Op negated(Op op) {
   switch (op) {
-    case OP_LT: return OP_GE;
-    case OP_LE: return OP_GT;
-    case OP_GT: return OP_LE;
-    case OP_GE: return OP_LT;
-    case OP_EQ: return OP_NE;
-    default: return OP_EQ;
+  case OP_LT: return OP_GE;
+  case OP_LE: return OP_GT;
+  case OP_GT: return OP_LE;
+  case OP_GE: return OP_LT;
+  case OP_EQ: return OP_NE;
+  default: return OP_EQ;
   }
 }
 
 const Known *known_add(Elaboration *elaboration, const Known *known, const Expr *condition, bool holds) {
   switch (condition->op) {
-    case OP_NOT: return known_add(elaboration, known, condition->args[0], !holds);
-    case OP_AND: case OP_OR:
-      if ((condition->op == OP_AND) != holds) return known;
-      return known_add(elaboration, known_add(elaboration, known, condition->args[0], holds), condition->args[1], holds);
-    case OP_LT: case OP_LE: case OP_GT: case OP_GE: case OP_EQ: case OP_NE:
-      return known_comparison(elaboration, known, holds ? condition->op : negated(condition->op), condition->args[0], condition->args[1]);
-    default: return known;
+  case OP_NOT: return known_add(elaboration, known, condition->args[0], !holds);
+  case OP_AND:
+  case OP_OR:
+    if ((condition->op == OP_AND) != holds) return known;
+    return known_add(elaboration, known_add(elaboration, known, condition->args[0], holds), condition->args[1], holds);
+  case OP_LT:
+  case OP_LE:
+  case OP_GT:
+  case OP_GE:
+  case OP_EQ:
+  case OP_NE:
+    return known_comparison(elaboration, known, holds ? condition->op : negated(condition->op), condition->args[0],
+                            condition->args[1]);
+  default: return known;
   }
 }

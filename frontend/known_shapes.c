@@ -7,7 +7,8 @@ const KnownShape *known_shape(const Elaboration *elaboration, const char *kind, 
   size_t length = strlen(kind);
   for (int n = 0; n < elaboration->options->known_shape_count; n++) {
     const KnownShape *shape = &elaboration->options->known_shapes[n];
-    if (!strncmp(shape->name, kind, length) && shape->name[length] == '.' && !strcmp(shape->name + length + 1, name)) return shape;
+    if (!strncmp(shape->name, kind, length) && shape->name[length] == '.' && !strcmp(shape->name + length + 1, name))
+      return shape;
   }
   return NULL;
 }
@@ -22,10 +23,12 @@ static const char *shape_text(Elaboration *elaboration, const KnownShape *shape)
 
 static const char *shape_origin(Elaboration *elaboration, const KnownShape *shape) {
   const char *path = elaboration->options->known_shapes_path;
-  return arena_format(elaboration->arena, "'%s' %s%s%s", shape->name, shape_text(elaboration, shape), path ? " of " : "", path ? path : "");
+  return arena_format(elaboration->arena, "'%s' %s%s%s", shape->name, shape_text(elaboration, shape), path ? " of " : "",
+                      path ? path : "");
 }
 
-static void set_axis(Elaboration *elaboration, Cell *cell, const KnownShape *shape, int axis, SourceRange where, const char *name) {
+static void set_axis(Elaboration *elaboration, Cell *cell, const KnownShape *shape, int axis, SourceRange where,
+                     const char *name) {
   Cell *root = cell_root(cell);
   if (root->is_known && root->size.symbol != NONE) return; /* any length will do */
   SourceRange nowhere = {0};
@@ -34,8 +37,8 @@ static void set_axis(Elaboration *elaboration, Cell *cell, const KnownShape *sha
 }
 
 /* A tensor whose file form has the batch at `batch_axis`, unless it is common or a scalar over the batch. */
-static void apply_batched(Elaboration *elaboration, const char *kind, const char *name, int rank, Cell *const *axes, int batch_axis,
-                          SourceRange where) {
+static void apply_batched(Elaboration *elaboration, const char *kind, const char *name, int rank, Cell *const *axes,
+                          int batch_axis, SourceRange where) {
   const KnownShape *shape = known_shape(elaboration, kind, name);
   if (!shape) return;
   if (shape->rank == rank && (batch_axis == NONE || rank == 0)) batch_axis = NONE;
@@ -44,8 +47,7 @@ static void apply_batched(Elaboration *elaboration, const char *kind, const char
              batch_axis != NONE ? " with the batch" : "", shape_origin(elaboration, shape), shape->rank);
     return;
   }
-  for (int n = 0; n < rank; n++)
-    set_axis(elaboration, axes[n], shape, n + (batch_axis != NONE && n >= batch_axis), where, name);
+  for (int n = 0; n < rank; n++) set_axis(elaboration, axes[n], shape, n + (batch_axis != NONE && n >= batch_axis), where, name);
 }
 
 static void apply_parameter(Elaboration *elaboration, Parameter *parameter) {
@@ -119,8 +121,9 @@ void solve_stored(Elaboration *elaboration, Constraint *constraint) {
     }
     SourceRange nowhere = {0};
     if (open == 1)
-      cell_set(elaboration, unknown, size_constant(grouping.shape->shape[stored] / product), nowhere, shape_origin(elaboration, grouping.shape),
-               constraint->source, arena_format(elaboration->arena, "axis %d of '%s'", at + 1, parameter->first_name));
+      cell_set(elaboration, unknown, size_constant(grouping.shape->shape[stored] / product), nowhere,
+               shape_origin(elaboration, grouping.shape), constraint->source,
+               arena_format(elaboration->arena, "axis %d of '%s'", at + 1, parameter->first_name));
     unknown_count += open > 1;
   }
   if (unknown_count) return;
@@ -129,7 +132,8 @@ void solve_stored(Elaboration *elaboration, Constraint *constraint) {
   parameter->stored = ARENA_ARRAY(elaboration->arena, Cell *, grouping.shape->rank);
   for (int n = 0; n < grouping.shape->rank; n++) {
     parameter->stored[n] = cell_create(elaboration);
-    cell_set(elaboration, parameter->stored[n], size_constant(grouping.shape->shape[n]), constraint->source, NULL, constraint->source, "");
+    cell_set(elaboration, parameter->stored[n], size_constant(grouping.shape->shape[n]), constraint->source, NULL,
+             constraint->source, "");
   }
 }
 
@@ -137,15 +141,19 @@ void apply_known_shapes(Elaboration *elaboration) {
   for (int n = 0; n < elaboration->parameter_count; n++) apply_parameter(elaboration, elaboration->parameters[n]);
   for (int n = 0; n < elaboration->input_count; n++) {
     const PortEntry *port = &elaboration->inputs[n];
-    apply_batched(elaboration, "input", port->node->text, port->entity->rank, port->entity->axes, port->batch_axis, port->node->source);
+    apply_batched(elaboration, "input", port->node->text, port->entity->rank, port->entity->axes, port->batch_axis,
+                  port->node->source);
   }
   for (int n = 0; n < elaboration->output_count; n++) {
     const PortEntry *port = &elaboration->outputs[n];
-    apply_batched(elaboration, "output", port->node->text, port->name->declared_rank, port->name->declared, port->batch_axis, port->node->source);
+    apply_batched(elaboration, "output", port->node->text, port->name->declared_rank, port->name->declared, port->batch_axis,
+                  port->node->source);
   }
   for (int n = 0; n < elaboration->state_count; n++) {
     const StateEntry *state = &elaboration->states[n];
-    apply_batched(elaboration, "state", state->node->text, state->initial->rank, state->initial->axes, state->batch_axis, state->node->source);
-    apply_batched(elaboration, "state0", state->node->text, state->initial->rank, state->initial->axes, state->batch_axis, state->node->source);
+    apply_batched(elaboration, "state", state->node->text, state->initial->rank, state->initial->axes, state->batch_axis,
+                  state->node->source);
+    apply_batched(elaboration, "state0", state->node->text, state->initial->rank, state->initial->axes, state->batch_axis,
+                  state->node->source);
   }
 }

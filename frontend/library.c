@@ -94,7 +94,8 @@ static const char *find_import(Loading *loading, const Node *node) {
   if (wanted[0] == '/') return is_readable(wanted) ? wanted : NULL;
   const char *folder = folder_of(arena, node->source.file->path);
   const char *beside = !strcmp(folder, ".") && !strchr(node->source.file->path, '/')
-                           ? wanted : arena_format(arena, "%s/%s", folder, wanted);
+                           ? wanted
+                           : arena_format(arena, "%s/%s", folder, wanted);
   if (is_readable(beside)) return beside;
   for (int n = 0; n < loading->options->import_path_count; n++) {
     const char *path = arena_format(arena, "%s/%s", loading->options->import_paths[n], wanted);
@@ -165,10 +166,8 @@ static void load_file(Loading *loading, const SourceFile *file) {
   if (is_main) library->main_definitions = definitions;
   for (int n = 0; n < definitions.count; n++) {
     Node *node = definitions.nodes[n];
-    if (node->kind == NODE_IMPORT)
-      load_import(loading, node);
-    else if (node->kind == NODE_LAYER || node->kind == NODE_FUNCTION)
-      add_definition(loading, node);
+    if (node->kind == NODE_IMPORT) load_import(loading, node);
+    else if (node->kind == NODE_LAYER || node->kind == NODE_FUNCTION) add_definition(loading, node);
   }
   loading->open_count--;
 }
@@ -213,8 +212,7 @@ const Node *library_entry(const Library *library, Diagnostics *diagnostics) {
   }
   if (model || layer_count == 1) return model ? model : layer;
   SourceRange start = {library->main_file, 1, 1, 1, 1};
-  if (layer_count == 0)
-    diagnostics_error(diagnostics, start, "there is no model and no layer in this file");
+  if (layer_count == 0) diagnostics_error(diagnostics, start, "there is no model and no layer in this file");
   else
     diagnostics_error(diagnostics, start, "there are %d layers and no model: nothing says what is to be compiled", layer_count);
   return NULL;

@@ -77,8 +77,8 @@ void declare_parameter(Elaboration *elaboration, Scope *scope, const Node *node)
   bool is_named = find_turn(elaboration, scope, parameter);
   parameter->entity = entity_create(elaboration, scope, ROLE_PARAMETER, parameter->name, node->items.count, node->source);
   for (int n = 0; n < node->items.count; n++)
-    parameter->entity->axes[parameter->entity->outer_count + n] =
-        axis_cell(elaboration, scope, node->items.nodes[n], arena_format(elaboration->arena, "axis %d of '%s'", n + 1, node->text));
+    parameter->entity->axes[parameter->entity->outer_count + n] = axis_cell(
+        elaboration, scope, node->items.nodes[n], arena_format(elaboration->arena, "axis %d of '%s'", n + 1, node->text));
   parameter->stored_rank = node->has_stored ? node->outputs.count : -1;
   if (node->has_stored) parameter->stored = ARENA_ARRAY(elaboration->arena, Cell *, node->outputs.count);
   for (int n = 0; node->has_stored && n < node->outputs.count; n++)
@@ -136,8 +136,8 @@ static bool find_stored_shape(Elaboration *elaboration, const Parameter *paramet
   for (int n = 0; n < rank; n++) {
     sizes[n] = cell_size(entity->axes[entity->outer_count + n]);
     if (sizes[n].symbol == NONE) continue;
-    ERROR_AT(elaboration, entity->source, "axis %d of the parameter '%s' is %s, which is known at run time only", n + 1, parameter->name,
-             size_text(elaboration, sizes[n]));
+    ERROR_AT(elaboration, entity->source, "axis %d of the parameter '%s' is %s, which is known at run time only", n + 1,
+             parameter->name, size_text(elaboration, sizes[n]));
     return false;
   }
   for (int n = 0; n < port->stored_rank; n++) {
@@ -146,7 +146,8 @@ static bool find_stored_shape(Elaboration *elaboration, const Parameter *paramet
   }
   int64_t wanted = element_count(sizes, rank), found = element_count(stored, port->stored_rank);
   if (wanted == found && wanted > 0) return true;
-  ERROR_AT(elaboration, entity->source, "'%s' has %lld elements, but its stored shape has %lld", parameter->name, (long long)wanted, (long long)found);
+  ERROR_AT(elaboration, entity->source, "'%s' has %lld elements, but its stored shape has %lld", parameter->name,
+           (long long)wanted, (long long)found);
   return false;
 }
 
@@ -155,7 +156,8 @@ static bool is_public_name_free(Elaboration *elaboration, const Program *program
   if (other == NONE) return true;
   const char *name = parameter->name;
   if (parameter->scope->call) {
-    ERROR_AT(elaboration, parameter->scope->call->source, "this call makes a second parameter '%s': name its parameters with 'as'", name);
+    ERROR_AT(elaboration, parameter->scope->call->source,
+             "this call makes a second parameter '%s': name its parameters with 'as'", name);
     NOTE_AT(elaboration, parameter->node->source, "it is declared here");
   } else {
     ERROR_AT(elaboration, parameter->node->source, "two parameters have the public name '%s'", name);
@@ -172,8 +174,13 @@ void add_parameter_ports(Elaboration *elaboration, Program *program, const Tenso
       continue;
     }
     if (!is_public_name_free(elaboration, program, parameter)) continue;
-    Port port = {.kind = PORT_PARAMETER, .name = parameter->name, .tensor = tensors[parameter->entity->id], .batch_axis = NONE, .of = NONE,
-                 .source = parameter->node->source, .has_turns = parameter->has_turns};
+    Port port = {.kind = PORT_PARAMETER,
+                 .name = parameter->name,
+                 .tensor = tensors[parameter->entity->id],
+                 .batch_axis = NONE,
+                 .of = NONE,
+                 .source = parameter->node->source,
+                 .has_turns = parameter->has_turns};
     if (parameter->has_turns) {
       port.turn_scale = parameter->turn_scale;
       port.turn_offset = parameter->turn_scale * parameter->turn->offset + parameter->turn_offset;

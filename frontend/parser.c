@@ -21,21 +21,74 @@ void parser_stop(Parser *parser, SourceRange place, const char *message) {
 
 static bool asks_for_more(int kind) {
   switch (kind) {
-    case '+': case '-': case '*': case '/': case '^': case '<': case '>': case '=': case ',': case ':': case '.': case '{':
-    case LE: case GE: case EQ: case NE: case AND: case OR: case NOT: case MOD: case DIV: case ARROW: case DOTS:
-    case IN: case AS_NAME: case WHERE: case IF: case THEN: case ELSE: case STORED: case CONST: case PARAM: case END: case 0:
-      return true;
-    default: return false;
+  case '+':
+  case '-':
+  case '*':
+  case '/':
+  case '^':
+  case '<':
+  case '>':
+  case '=':
+  case ',':
+  case ':':
+  case '.':
+  case '{':
+  case LE:
+  case GE:
+  case EQ:
+  case NE:
+  case AND:
+  case OR:
+  case NOT:
+  case MOD:
+  case DIV:
+  case ARROW:
+  case DOTS:
+  case IN:
+  case AS_NAME:
+  case WHERE:
+  case IF:
+  case THEN:
+  case ELSE:
+  case STORED:
+  case CONST:
+  case PARAM:
+  case END:
+  case 0: return true;
+  default: return false;
   }
 }
 
 static bool continues(int kind) {
   switch (kind) {
-    case '+': case '-': case '*': case '/': case '^': case '<': case '>': case '=': case ',': case ')': case ']': case '{':
-    case LE: case GE: case EQ: case NE: case AND: case OR: case MOD: case DIV: case ARROW: case DOTS:
-    case AS_NAME: case WHERE: case THEN: case ELSE: case STORED:
-      return true;
-    default: return false;
+  case '+':
+  case '-':
+  case '*':
+  case '/':
+  case '^':
+  case '<':
+  case '>':
+  case '=':
+  case ',':
+  case ')':
+  case ']':
+  case '{':
+  case LE:
+  case GE:
+  case EQ:
+  case NE:
+  case AND:
+  case OR:
+  case MOD:
+  case DIV:
+  case ARROW:
+  case DOTS:
+  case AS_NAME:
+  case WHERE:
+  case THEN:
+  case ELSE:
+  case STORED: return true;
+  default: return false;
   }
 }
 

@@ -24,16 +24,16 @@ typedef struct Parser {
   Diagnostics *diagnostics;
   const SourceFile *file;
   void *scanner;
-  int line, column;        /* of the scanner */
+  int line, column; /* of the scanner */
   NodeList definitions;
   /* the filter that turns line ends into statement ends */
   Token ahead;
   bool has_ahead;
-  int previous;            /* kind of the token handed out last */
-  int bracket_count;       /* open ( and [ */
-  int nesting;             /* open brackets of all kinds */
-  int *open_brackets;      /* bracket_count of the enclosing blocks */
-  bool has_stopped;        /* after an error that makes the rest meaningless */
+  int previous;       /* kind of the token handed out last */
+  int bracket_count;  /* open ( and [ */
+  int nesting;        /* open brackets of all kinds */
+  int *open_brackets; /* bracket_count of the enclosing blocks */
+  bool has_stopped;   /* after an error that makes the rest meaningless */
 } Parser;
 
 /* The scanner proper (lexer.l): every line end is a token. */

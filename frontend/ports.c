@@ -106,7 +106,8 @@ static void copy_equations(Copy *copy) {
     Equation equation = copy->draft->equations[n];
     if (copy->tensors[equation.target] == NONE || copy->elaboration->is_dropped[equation.target]) continue;
     int rank = copy->draft->tensors[equation.target].rank;
-    IndexId *indices = ARENA_ARRAY(copy->elaboration->arena, IndexId, rank), *reduced = ARENA_ARRAY(copy->elaboration->arena, IndexId, equation.reduce_count);
+    IndexId *indices = ARENA_ARRAY(copy->elaboration->arena, IndexId, rank),
+            *reduced = ARENA_ARRAY(copy->elaboration->arena, IndexId, equation.reduce_count);
     for (int i = 0; i < rank; i++) indices[i] = copy_index(copy, equation.indices[i]);
     for (int i = 0; i < equation.reduce_count; i++) reduced[i] = copy_index(copy, equation.reduce_indices[i]);
     equation.target = copy->tensors[equation.target];
@@ -167,9 +168,11 @@ static void check_output(Elaboration *elaboration, const PortEntry *port, const 
   const char *declared = port->name->declared_type;
   Type type = elaboration->draft->tensors[tensor].type;
   if (strcmp(declared ? declared : type_names[type], type_names[type]))
-    ERROR_AT(elaboration, port->node->source, "the output '%s' is declared %s, but its equation is %s", port->node->text, declared, type_names[type]);
+    ERROR_AT(elaboration, port->node->source, "the output '%s' is declared %s, but its equation is %s", port->node->text,
+             declared, type_names[type]);
   if (port->batch_axis == NONE && rows->is_row[tensor])
-    ERROR_AT(elaboration, port->node->source, "the output '%s' is declared common, but it differs from row to row", port->node->text);
+    ERROR_AT(elaboration, port->node->source, "the output '%s' is declared common, but it differs from row to row",
+             port->node->text);
 }
 
 /* The mean over the batch of what the author wrote per row; what is a scalar already stays. */
@@ -187,17 +190,20 @@ static TensorId objective_tensor(Elaboration *elaboration, const Rows *rows, Ten
   program_add_equation(draft, total);
   TensorId mean = draft_tensor(elaboration, NULL, arena_format(arena, "%s.mean", name), TYPE_REAL, 0, NULL, source);
   const Expr *count = expr_unary(arena, OP_TO_REAL, expr_symbol(arena, elaboration->batch));
-  Equation average = {.target = mean, .value = expr_binary(arena, OP_DIV, program_read(draft, sum, NULL, NULL), count), .source = source};
+  Equation average = {
+      .target = mean, .value = expr_binary(arena, OP_DIV, program_read(draft, sum, NULL, NULL), count), .source = source};
   program_add_equation(draft, average);
   return mean;
 }
 
-static void add_results(Elaboration *elaboration, Copy *copy, const Rows *rows, const TensorId *outputs, TensorId objective, int first_state) {
+static void add_results(Elaboration *elaboration, Copy *copy, const Rows *rows, const TensorId *outputs, TensorId objective,
+                        int first_state) {
   Program *program = copy->program;
   for (int n = 0; n < elaboration->output_count; n++) {
     const PortEntry *port = &elaboration->outputs[n];
     bool is_common = port->batch_axis == NONE || (rows->sums[outputs[n]] && !rows->is_row[outputs[n]]);
-    program_add_port(program, port_of(PORT_OUTPUT, port->node->text, copy->tensors[outputs[n]], is_common ? NONE : port->batch_axis, port->node->source));
+    program_add_port(program, port_of(PORT_OUTPUT, port->node->text, copy->tensors[outputs[n]],
+                                      is_common ? NONE : port->batch_axis, port->node->source));
   }
   if (objective != NONE) {
     const Node *node = elaboration->objective->node;
@@ -205,7 +211,8 @@ static void add_results(Elaboration *elaboration, Copy *copy, const Rows *rows, 
   }
   for (int n = 0; n < elaboration->state_count; n++) {
     const StateEntry *state = &elaboration->states[n];
-    Port port = port_of(PORT_FINAL_STATE, state->node->text, copy->tensors[state->final->id], state->batch_axis, state->node->source);
+    Port port = port_of(PORT_FINAL_STATE, state->node->text, copy->tensors[state->final->id], state->batch_axis,
+                        state->node->source);
     port.of = first_state + n;
     program_add_port(program, port);
   }
@@ -229,7 +236,8 @@ static void add_sources(Elaboration *elaboration, Copy *copy, int *out_first_sta
   *out_first_state = program->port_count;
   for (int n = 0; n < elaboration->state_count; n++) {
     const StateEntry *state = &elaboration->states[n];
-    program_add_port(program, port_of(PORT_STATE, state->node->text, copy->tensors[state->initial->id], state->batch_axis, state->node->source));
+    program_add_port(program, port_of(PORT_STATE, state->node->text, copy->tensors[state->initial->id], state->batch_axis,
+                                      state->node->source));
   }
 }
 
@@ -248,7 +256,8 @@ Program *finish_program(Elaboration *elaboration) {
   Copy copy = {.elaboration = elaboration, .draft = elaboration->draft};
   copy.program = program_create(arena, elaboration->draft->name);
   copy.program->source = elaboration->draft->source;
-  for (int n = 0; n < copy.draft->symbol_count; n++) program_add_symbol(copy.program, copy.draft->symbols[n].kind, copy.draft->symbols[n].name);
+  for (int n = 0; n < copy.draft->symbol_count; n++)
+    program_add_symbol(copy.program, copy.draft->symbols[n].kind, copy.draft->symbols[n].name);
   copy.tensors = ARENA_ARRAY(arena, TensorId, copy.draft->tensor_count);
   copy.indices = ARENA_ARRAY(arena, IndexId, copy.draft->index_count);
   for (int n = 0; n < copy.draft->index_count; n++) copy.indices[n] = NONE;

@@ -25,7 +25,7 @@ static void carry(Elaboration *elaboration, Scope *scope, Scope *body, const Nod
   Name *name = scope_add(elaboration, body, NAME_TENSOR, target->text, target->source);
   const char *label = scope_tensor_name(elaboration, body, arena_format(elaboration->arena, "%s.in", target->text));
   Entity *incoming = entity_create(elaboration, body, ROLE_LOCAL, label, before->rank, target->source);
-  memcpy(incoming->axes + incoming->outer_count, before->axes, sizeof(Cell *) * (size_t)before->rank);
+  for (int n = 0; n < before->rank; n++) incoming->axes[incoming->outer_count + n] = before->axes[n];
   name_define(elaboration, name, view_of_entity(elaboration, body, incoming), 0);
   name->defined = NULL;
   name->declared_rank = before->rank;
@@ -35,7 +35,8 @@ static void carry(Elaboration *elaboration, Scope *scope, Scope *body, const Nod
 }
 
 /* All that the body assigns, inner repeats included, except what collects the turns. */
-static void carry_all(Elaboration *elaboration, Scope *scope, Scope *body, NodeList statements, const char *const *turns, int turn_count) {
+static void carry_all(Elaboration *elaboration, Scope *scope, Scope *body, NodeList statements, const char *const *turns,
+                      int turn_count) {
   for (int n = 0; n < statements.count; n++) {
     const Node *node = statements.nodes[n];
     if (node->kind == NODE_REPEAT && turn_count < 8) {
@@ -76,10 +77,12 @@ void declare_repeat(Elaboration *elaboration, Scope *scope, int position, const 
   constraint_add(elaboration, range);
   body->turn = turn;
   body->outers = ARENA_ARRAY(elaboration->arena, Variable *, scope->outer_count + 1);
-  memcpy(body->outers, scope->outers, sizeof(Variable *) * (size_t)scope->outer_count);
+  for (int n = 0; n < scope->outer_count; n++) body->outers[n] = scope->outers[n];
   body->outers[scope->outer_count] = turn;
   body->outer_count = scope->outer_count + 1;
-  if (node->extra) body->parameter_names = names_apply(elaboration->arena, scope->parameter_names, names_template(elaboration->arena, node->extra));
+  if (node->extra)
+    body->parameter_names = names_apply(elaboration->arena, scope->parameter_names,
+                                        names_template(elaboration->arena, node->extra));
   Name *name = scope_add(elaboration, body, NAME_TURN, node->text, node->source);
   if (name) name->turn = turn;
   declare_sizes_and_parameters(elaboration, body);

@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-enum { DEEPEST_TERM = 3000, MOST_TERMS = 4000000 };
+enum { DEEPEST_TERM = 3000, MOST_TERMS = 1000000 };
 
 Term *term_create(Elaboration *elaboration, TermKind kind, SourceRange source) {
   Term *term = ARENA_NEW(elaboration->arena, Term);
@@ -19,7 +19,9 @@ const Term *term_variable(Elaboration *elaboration, TermKind kind, Variable *var
   return term;
 }
 
-static const Term *term_zero(Elaboration *elaboration, SourceRange source) { return term_create(elaboration, TERM_INTEGER, source); }
+static const Term *term_zero(Elaboration *elaboration, SourceRange source) {
+  return term_create(elaboration, TERM_INTEGER, source);
+}
 
 const Term *term_call(Elaboration *elaboration, const Builtin *builtin, SourceRange source, int count, const Term *const *args) {
   Term *term = term_create(elaboration, TERM_CALL, source);
@@ -76,11 +78,12 @@ static const Term *unknown_name(Elaboration *elaboration, const Node *node) {
   return term_zero(elaboration, node->source);
 }
 
-static const Term *resolve_tensor(Elaboration *elaboration, const Environment *environment, const Environment *base, const Node *node,
-                                  const Name *name, int position, int depth) {
+static const Term *resolve_tensor(Elaboration *elaboration, const Environment *environment, const Environment *base,
+                                  const Node *node, const Name *name, int position, int depth) {
   const View *view = name_view(name, position);
   if (!view) {
-    ERROR_AT(elaboration, node->source, "'%s' is not defined%s", node->text, name->declared_rank >= 0 ? ": the output has no equation" : "");
+    ERROR_AT(elaboration, node->source, "'%s' is not defined%s", node->text,
+             name->declared_rank >= 0 ? ": the output has no equation" : "");
     return term_zero(elaboration, node->source);
   }
   (void)base;
@@ -105,10 +108,12 @@ static const Term *resolve_tensor(Elaboration *elaboration, const Environment *e
 }
 
 /* The value of a formal of a function: the actual expression, with the formal's indices in place. */
-static const Term *resolve_formal(Elaboration *elaboration, const Environment *environment, const Environment *bound, const Node *node, int depth) {
+static const Term *resolve_formal(Elaboration *elaboration, const Environment *environment, const Environment *bound,
+                                  const Node *node, int depth) {
   int count = bound->formal->items.count;
   if (node->items.count != count) {
-    ERROR_AT(elaboration, node->source, "'%s' is declared with %d indices, but %d are given", node->text, count, node->items.count);
+    ERROR_AT(elaboration, node->source, "'%s' is declared with %d indices, but %d are given", node->text, count,
+             node->items.count);
     NOTE_AT(elaboration, bound->formal->source, "it is declared here");
     return term_zero(elaboration, node->source);
   }
@@ -119,21 +124,24 @@ static const Term *resolve_formal(Elaboration *elaboration, const Environment *e
     const Environment *actual = environment_find(bound, index->text);
     for (; actual && actual->kind != BIND_INDEX; actual = environment_find(actual->outer, index->text)) continue;
     if (!actual) continue; /* reported at the declaration */
-    inside = environment_bind(elaboration, inside, actual->node->text, resolve(elaboration, environment, node->items.nodes[n], depth + 1));
+    inside = environment_bind(elaboration, inside, actual->node->text,
+                              resolve(elaboration, environment, node->items.nodes[n], depth + 1));
   }
   const Term *term = resolve(elaboration, inside, bound->node, depth + 1);
   if (count == 0) *bound->memo = term;
   return term;
 }
 
-static const Term *resolve_bound(Elaboration *elaboration, const Environment *environment, const Environment *bound, const Node *node, int depth) {
+static const Term *resolve_bound(Elaboration *elaboration, const Environment *environment, const Environment *bound,
+                                 const Node *node, int depth) {
   if (bound->kind == BIND_FORMAL) return resolve_formal(elaboration, environment, bound, node, depth);
   if (node->items.count) {
     ERROR_AT(elaboration, node->source, "'%s' is a single value here and takes no indices", node->text);
     return term_zero(elaboration, node->source);
   }
   if (bound->kind == BIND_TERM) /* a place of its own, for messages */
-    return bound->term->kind == TERM_INDEX ? term_variable(elaboration, TERM_INDEX, bound->term->variable, node->source) : bound->term;
+    return bound->term->kind == TERM_INDEX ? term_variable(elaboration, TERM_INDEX, bound->term->variable, node->source)
+                                           : bound->term;
   if (bound->kind == BIND_INDEX) {
     *bound->is_free = true;
     return resolve(elaboration, bound->caller, bound->node, depth + 1);
@@ -187,12 +195,14 @@ static const Term *resolve_apply(Elaboration *elaboration, const Environment *en
     if (function)
       ERROR_AT(elaboration, node->source, "'%s' is a layer: its call stands alone on the right side of an equation", node->text);
     else
-      ERROR_AT(elaboration, node->source, is_reduction ? "'%s' needs indices: %s[i](...)" : "unknown function '%s'", node->text, node->text);
+      ERROR_AT(elaboration, node->source, is_reduction ? "'%s' needs indices: %s[i](...)" : "unknown function '%s'", node->text,
+               node->text);
     return term_zero(elaboration, node->source);
   }
   int count = node->body.count;
   if (count < builtin->least || (builtin->most >= 0 && count > builtin->most)) {
-    ERROR_AT(elaboration, node->source, "'%s' takes %d argument%s, found %d", node->text, builtin->least, builtin->least == 1 ? "" : "s", count);
+    ERROR_AT(elaboration, node->source, "'%s' takes %d argument%s, found %d", node->text, builtin->least,
+             builtin->least == 1 ? "" : "s", count);
     return term_zero(elaboration, node->source);
   }
   const Term **args = ARENA_ARRAY(elaboration->arena, const Term *, count);
@@ -237,40 +247,44 @@ static const Term *resolve_operator(Elaboration *elaboration, const Environment 
 const Term *resolve(Elaboration *elaboration, const Environment *environment, const Node *node, int depth) {
   if (depth > DEEPEST_TERM || elaboration->term_count > MOST_TERMS) {
     if (elaboration->term_count < INT_MAX / 2) {
-      ERROR_AT(elaboration, node->source, depth > DEEPEST_TERM ? "functions are nested too deeply here" : "the expressions of the model are too large");
+      ERROR_AT(elaboration, node->source,
+               depth > DEEPEST_TERM ? "functions are nested too deeply here" : "the expressions of the model are too large");
       elaboration->term_count = INT_MAX / 2;
     }
     return term_zero(elaboration, node->source);
   }
   switch (node->kind) {
-    case NODE_INTEGER: case NODE_BOOLEAN: {
-      Term *term = term_create(elaboration, node->kind == NODE_INTEGER ? TERM_INTEGER : TERM_BOOLEAN, node->source);
-      term->integer = node->integer;
-      return term;
-    }
-    case NODE_REAL: {
-      Term *term = term_create(elaboration, TERM_REAL, node->source);
-      term->number = node->number;
-      return term;
-    }
-    case NODE_READ:
-      if (node->right) ERROR_AT(elaboration, node->right->source, "a read takes no 'where'");
-      return resolve_name(elaboration, environment, node, depth);
-    case NODE_NAME: return resolve_name(elaboration, environment, node, depth);
-    case NODE_APPLY: return resolve_apply(elaboration, environment, node, depth);
-    case NODE_UNARY: case NODE_BINARY: return resolve_operator(elaboration, environment, node, depth);
-    case NODE_IF: {
-      Term *term = term_create(elaboration, TERM_IF, node->source);
-      term->count = 3;
-      term->args = ARENA_ARRAY(elaboration->arena, const Term *, 3);
-      const Node *parts[] = {node->left, node->right, node->third};
-      for (int n = 0; n < 3; n++) term->args[n] = resolve(elaboration, environment, parts[n], depth + 1);
-      return term;
-    }
-    default:
-      ERROR_AT(elaboration, node->source, node->kind == NODE_STRING ? "a string can only be compared"
-                                          : node->kind == NODE_COLON ? "':' stands for a whole axis and has no value here"
-                                          : "this has no value here");
-      return term_zero(elaboration, node->source);
+  case NODE_INTEGER:
+  case NODE_BOOLEAN: {
+    Term *term = term_create(elaboration, node->kind == NODE_INTEGER ? TERM_INTEGER : TERM_BOOLEAN, node->source);
+    term->integer = node->integer;
+    return term;
+  }
+  case NODE_REAL: {
+    Term *term = term_create(elaboration, TERM_REAL, node->source);
+    term->number = node->number;
+    return term;
+  }
+  case NODE_READ:
+    if (node->right) ERROR_AT(elaboration, node->right->source, "a read takes no 'where'");
+    return resolve_name(elaboration, environment, node, depth);
+  case NODE_NAME: return resolve_name(elaboration, environment, node, depth);
+  case NODE_APPLY: return resolve_apply(elaboration, environment, node, depth);
+  case NODE_UNARY:
+  case NODE_BINARY: return resolve_operator(elaboration, environment, node, depth);
+  case NODE_IF: {
+    Term *term = term_create(elaboration, TERM_IF, node->source);
+    term->count = 3;
+    term->args = ARENA_ARRAY(elaboration->arena, const Term *, 3);
+    const Node *parts[] = {node->left, node->right, node->third};
+    for (int n = 0; n < 3; n++) term->args[n] = resolve(elaboration, environment, parts[n], depth + 1);
+    return term;
+  }
+  default:
+    ERROR_AT(elaboration, node->source,
+             node->kind == NODE_STRING  ? "a string can only be compared"
+             : node->kind == NODE_COLON ? "':' stands for a whole axis and has no value here"
+                                        : "this has no value here");
+    return term_zero(elaboration, node->source);
   }
 }

@@ -141,6 +141,4 @@ const char *names_apply(Arena *arena, const char *names, const char *own) {
   return arena_format(arena, "%.*s%s%s", (int)(star - names), names, own, star + 1);
 }
 
-const char *names_template(Arena *arena, const char *text) {
-  return find_star(text) ? text : arena_format(arena, "%s.*", text);
-}
+const char *names_template(Arena *arena, const char *text) { return find_star(text) ? text : arena_format(arena, "%s.*", text); }

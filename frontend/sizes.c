@@ -26,10 +26,8 @@ const char *size_text(Elaboration *elaboration, Size size) {
 
 static void note_origin(Elaboration *elaboration, const Cell *cell) {
   const char *text = size_text(elaboration, cell->size);
-  if (cell->origin)
-    NOTE_AT(elaboration, cell->source, "%s comes from %s", text, cell->origin);
-  else
-    NOTE_AT(elaboration, cell->source, "%s comes from here", text);
+  if (cell->origin) NOTE_AT(elaboration, cell->source, "%s comes from %s", text, cell->origin);
+  else NOTE_AT(elaboration, cell->source, "%s comes from here", text);
 }
 
 bool cell_set(Elaboration *elaboration, Cell *cell, Size size, SourceRange source, const char *origin, SourceRange where,
@@ -91,11 +89,13 @@ Cell *axis_cell(Elaboration *elaboration, Scope *scope, const Node *axis, const 
   }
   Cell *cell = cell_create(elaboration);
   if (axis->kind == NODE_INTEGER) {
-    if (axis->integer < 1) ERROR_AT(elaboration, axis->source, "%s has size %lld, expected at least 1", what, (long long)axis->integer);
+    if (axis->integer < 1)
+      ERROR_AT(elaboration, axis->source, "%s has size %lld, expected at least 1", what, (long long)axis->integer);
     cell_set(elaboration, cell, size_constant(axis->integer), axis->source, NULL, axis->source, what);
     return cell;
   }
-  Constraint constraint = {.kind = CONSTRAINT_SIZE, .cell = cell, .node = axis, .scope = scope, .source = axis->source, .what = what};
+  Constraint constraint = {
+      .kind = CONSTRAINT_SIZE, .cell = cell, .node = axis, .scope = scope, .source = axis->source, .what = what};
   constraint_add(elaboration, constraint);
   return cell;
 }

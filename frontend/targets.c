@@ -1,21 +1,38 @@
 /* targets.c - left sides: the indices they bind, and the case of a tensor that an equation is. */
 #include "frontend/elaborate.h"
 
-static void add_variable(Elaboration *elaboration, Case *part, const Environment **environment, const char *name, SourceRange source) {
+static void add_variable(Elaboration *elaboration, Case *part, const Environment **environment, const char *name,
+                         SourceRange source) {
   Variable *variable = variable_create(elaboration, name, source);
   ARENA_PUSH(elaboration->arena, part->variables, part->variable_count, variable);
   *environment = environment_bind(elaboration, *environment, name, term_variable(elaboration, TERM_INDEX, variable, source));
 }
 
+/* `k in 1..K`: the equation holds for these positions only. */
+static void add_range(Elaboration *elaboration, const TargetEntry *entry, Case *part, const Environment **environment,
+                      const Node *item) {
+  if (is_bound_name(elaboration, entry->scope, item->text)) {
+    ERROR_AT(elaboration, item->source, "'%s' cannot be an index here: it has another meaning", item->text);
+    return;
+  }
+  add_variable(elaboration, part, environment, item->text, item->source);
+  Variable *variable = part->variables[part->variable_count - 1];
+  variable->low = item->left;
+  variable->high = item->right;
+  variable->scope = entry->scope;
+  Constraint range = {.kind = CONSTRAINT_RANGE, .variable = variable, .source = item->source};
+  constraint_add(elaboration, range);
+}
+
 /* Binds the names of a subscript that mean nothing yet. */
-static void bind_subscript(Elaboration *elaboration, const TargetEntry *entry, Case *part, const Environment **environment, const Node *item) {
+static void bind_subscript(Elaboration *elaboration, const TargetEntry *entry, Case *part, const Environment **environment,
+                           const Node *item) {
   if (!item) return;
   if (item->kind == NODE_NAME) {
     if (is_bound_name(elaboration, entry->scope, item->text)) return;
     if (environment_find(*environment, item->text))
       ERROR_AT(elaboration, item->source, "index '%s' stands twice on the left side", item->text);
-    else
-      add_variable(elaboration, part, environment, item->text, item->source);
+    else add_variable(elaboration, part, environment, item->text, item->source);
     return;
   }
   bind_subscript(elaboration, entry, part, environment, item->left);
@@ -49,6 +66,9 @@ static void resolve_target(Elaboration *elaboration, const TargetEntry *entry) {
     if (item->kind == NODE_COLON) {
       add_variable(elaboration, part, &environment, arena_format(elaboration->arena, ":%d", colons++), item->source);
       subscripts[n] = environment->term;
+    } else if (item->kind == NODE_RANGE) {
+      add_range(elaboration, entry, part, &environment, item);
+      subscripts[n] = environment->kind == BIND_TERM ? environment->term : term_create(elaboration, TERM_INTEGER, item->source);
     } else {
       bind_subscript(elaboration, entry, part, &environment, item);
       subscripts[n] = resolve(elaboration, environment, item, 0);
@@ -68,7 +88,8 @@ void resolve_targets(Elaboration *elaboration) {
 static void resolve_carry(Elaboration *elaboration, const CarryEntry *entry) {
   const View *defined = entry->name->defined;
   if (!defined || !defined->entity || !entry->before->entity) {
-    if (entry->before->constant) ERROR_AT(elaboration, entry->node->source, "'%s' is a constant before the repeat and cannot be carried", entry->name->text);
+    if (entry->before->constant)
+      ERROR_AT(elaboration, entry->node->source, "'%s' is a constant before the repeat and cannot be carried", entry->name->text);
     return;
   }
   SourceRange source = entry->node->source;
@@ -81,7 +102,8 @@ static void resolve_carry(Elaboration *elaboration, const CarryEntry *entry) {
     ARENA_PUSH(elaboration->arena, part->variables, part->variable_count, variable);
     subscripts[n] = term_variable(elaboration, TERM_INDEX, variable, source);
   }
-  part->subscripts = resolve_view(elaboration, view_of_entity(elaboration, (Scope *)entry->scope, entry->incoming), subscripts, source)->args;
+  part->subscripts =
+      resolve_view(elaboration, view_of_entity(elaboration, (Scope *)entry->scope, entry->incoming), subscripts, source)->args;
   Term *read = (Term *)resolve_view(elaboration, defined, subscripts, source);
   Term *one = term_create(elaboration, TERM_INTEGER, source);
   one->integer = 1;
@@ -145,8 +167,12 @@ static void stand(Elaboration *elaboration, const Term *read, int axis, const Co
     cell_merge(elaboration, variable->extent, read->entity->axes[axis], source, what);
     return;
   }
-  Constraint constraint = {.kind = CONSTRAINT_STAND, .is_weak = true, .cell = variable->extent, .other = read->entity->axes[axis],
-                           .source = source, .what = what};
+  Constraint constraint = {.kind = CONSTRAINT_STAND,
+                           .is_weak = true,
+                           .cell = variable->extent,
+                           .other = read->entity->axes[axis],
+                           .source = source,
+                           .what = what};
   constraint_add(elaboration, constraint);
 }
 
@@ -188,22 +214,34 @@ static void constrain_axis(Elaboration *elaboration, Entity *entity, int axis) {
     const Term *term = plain_subscript(entity->cases[n], axis);
     if (!term) continue;
     if (!has_parts) {
-      const char *standing = term->variable->name[0] == ':' ? what : arena_format(elaboration->arena, "index '%s' at %s", term->variable->name, what);
+      const char *standing = term->variable->name[0] == ':'
+                                 ? what
+                                 : arena_format(elaboration->arena, "index '%s' at %s", term->variable->name, what);
       cell_merge(elaboration, term->variable->extent, entity->axes[axis], term->source, standing);
       continue;
     }
-    Constraint constraint = {.kind = CONSTRAINT_STAND, .is_weak = true, .cell = term->variable->extent, .other = entity->axes[axis],
-                             .source = term->source, .what = what};
+    Constraint constraint = {.kind = CONSTRAINT_STAND,
+                             .is_weak = true,
+                             .cell = term->variable->extent,
+                             .other = entity->axes[axis],
+                             .source = term->source,
+                             .what = what};
     constraint_add(elaboration, constraint);
   }
   if (!has_parts) return;
-  Constraint constraint = {.kind = CONSTRAINT_AXIS_OF_CASES, .is_weak = true, .cell = entity->axes[axis], .entity = entity, .axis = axis,
-                           .source = entity->source, .what = what};
+  Constraint constraint = {.kind = CONSTRAINT_AXIS_OF_CASES,
+                           .is_weak = true,
+                           .cell = entity->axes[axis],
+                           .entity = entity,
+                           .axis = axis,
+                           .source = entity->source,
+                           .what = what};
   constraint_add(elaboration, constraint);
 }
 
 void constrain_targets(Elaboration *elaboration) {
   for (int n = 0; n < elaboration->entity_count; n++)
-    for (int axis = elaboration->entities[n]->outer_count; axis < elaboration->entities[n]->rank && elaboration->entities[n]->case_count; axis++)
+    for (int axis = elaboration->entities[n]->outer_count;
+         axis < elaboration->entities[n]->rank && elaboration->entities[n]->case_count; axis++)
       constrain_axis(elaboration, elaboration->entities[n], axis);
 }

@@ -23,17 +23,20 @@ static int type_of_args(Elaboration *elaboration, const Term *term, int first, i
 
 static int type_of_call(Elaboration *elaboration, const Term *term, int pass) {
   switch (term->builtin->kind) {
-    case BUILTIN_DIVIDE: case BUILTIN_POWER: case BUILTIN_TO_REAL: case BUILTIN_MEAN: return TYPE_REAL;
-    case BUILTIN_TO_INT: return TYPE_INT;
-    default: break;
+  case BUILTIN_DIVIDE:
+  case BUILTIN_POWER:
+  case BUILTIN_TO_REAL:
+  case BUILTIN_MEAN: return TYPE_REAL;
+  case BUILTIN_TO_INT: return TYPE_INT;
+  default: break;
   }
   if (term->builtin->reduce == REDUCE_ARGMAX) return TYPE_INT;
   if (term->builtin->kind == BUILTIN_REDUCE) return type_of(elaboration, term->args[0], pass);
   switch (op_table[term->builtin->op].result) {
-    case RESULT_REAL: return TYPE_REAL;
-    case RESULT_INT: return TYPE_INT;
-    case RESULT_BOOL: return TYPE_BOOL;
-    default: return type_of_args(elaboration, term, 0, pass);
+  case RESULT_REAL: return TYPE_REAL;
+  case RESULT_INT: return TYPE_INT;
+  case RESULT_BOOL: return TYPE_BOOL;
+  default: return type_of_args(elaboration, term, 0, pass);
   }
 }
 
@@ -44,13 +47,14 @@ static int type_of_value(Elaboration *elaboration, Name *name) {
 
 static int find_type(Elaboration *elaboration, const Term *term, int pass) {
   switch (term->kind) {
-    case TERM_REAL: return TYPE_REAL;
-    case TERM_BOOLEAN: return TYPE_BOOL;
-    case TERM_CONSTANT: return type_of_value(elaboration, term->constant);
-    case TERM_READ: return term->entity->has_type ? (int)term->entity->type : OPEN;
-    case TERM_CALL: case TERM_REDUCE: return type_of_call(elaboration, term, pass);
-    case TERM_IF: return type_of_args(elaboration, term, 1, pass);
-    default: return TYPE_INT;
+  case TERM_REAL: return TYPE_REAL;
+  case TERM_BOOLEAN: return TYPE_BOOL;
+  case TERM_CONSTANT: return type_of_value(elaboration, term->constant);
+  case TERM_READ: return term->entity->has_type ? (int)term->entity->type : OPEN;
+  case TERM_CALL:
+  case TERM_REDUCE: return type_of_call(elaboration, term, pass);
+  case TERM_IF: return type_of_args(elaboration, term, 1, pass);
+  default: return TYPE_INT;
   }
 }
 

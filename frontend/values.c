@@ -3,7 +3,7 @@
 
 #include "frontend/elaborate.h"
 
-enum { DEEPEST_VALUE = 200 };
+enum { DEEPEST_VALUE = 50 };
 
 static const Value unknown_value = {.kind = VALUE_UNKNOWN}, error_value = {.kind = VALUE_ERROR};
 
@@ -56,7 +56,8 @@ static Value evaluate_name(Elaboration *elaboration, Scope *scope, const Node *n
 
 static bool add_sizes(Size a, Size b, int sign, Size *out_size) {
   int64_t constant = 0;
-  if (sign > 0 ? __builtin_add_overflow(a.constant, b.constant, &constant) : __builtin_sub_overflow(a.constant, b.constant, &constant))
+  if (sign > 0 ? __builtin_add_overflow(a.constant, b.constant, &constant)
+               : __builtin_sub_overflow(a.constant, b.constant, &constant))
     return false;
   if (b.symbol == NONE || (a.symbol == b.symbol && sign < 0) || (a.symbol == NONE && sign > 0)) {
     *out_size = (Size){b.symbol == NONE ? a.symbol : a.symbol == b.symbol ? NONE : b.symbol, constant};
@@ -71,16 +72,17 @@ static Value evaluate_integers(Elaboration *elaboration, const Node *node, int64
   int64_t result = 0;
   bool is_bad = false;
   switch (node->text[0]) {
-    case '*': is_bad = __builtin_mul_overflow(a, b, &result); break;
-    case 'd': case 'm':
-      if (b == 0 || (a == INT64_MIN && b == -1)) return wrong(elaboration, node, "division by zero");
-      result = node->text[0] == 'd' ? floor_divide(a, b) : a - floor_divide(a, b) * b;
-      break;
-    case '/': return b != 0 && a != INT64_MIN && a % b == 0 ? value_size(size_constant(a / b)) : value_real((double)a / (double)b);
-    default: { /* ^ */
-      double power = pow((double)a, (double)b);
-      return b >= 0 && fabs(power) < 9e15 ? value_size(size_constant((int64_t)power)) : value_real(power);
-    }
+  case '*': is_bad = __builtin_mul_overflow(a, b, &result); break;
+  case 'd':
+  case 'm':
+    if (b == 0 || (a == INT64_MIN && b == -1)) return wrong(elaboration, node, "division by zero");
+    result = node->text[0] == 'd' ? floor_divide(a, b) : a - floor_divide(a, b) * b;
+    break;
+  case '/': return b != 0 && a != INT64_MIN && a % b == 0 ? value_size(size_constant(a / b)) : value_real((double)a / (double)b);
+  default: { /* ^ */
+    double power = pow((double)a, (double)b);
+    return b >= 0 && fabs(power) < 9e15 ? value_size(size_constant((int64_t)power)) : value_real(power);
+  }
   }
   return is_bad ? wrong(elaboration, node, "this integer is too large") : value_size(size_constant(result));
 }
@@ -125,19 +127,21 @@ static Value evaluate_binary(Elaboration *elaboration, Scope *scope, const Node 
     if (add_sizes(a.size, b.size, node->text[0] == '+' ? 1 : -1, &size)) return value_size(size);
   }
   if (!is_number(a) || !is_number(b))
-    return wrong(elaboration, node, a.kind == VALUE_STRING || b.kind == VALUE_STRING ? "expected a number, found a string"
-                                    : a.kind == VALUE_BOOLEAN || b.kind == VALUE_BOOLEAN ? "expected a number, found a truth value"
-                                    : "a length that is known at run time only cannot be used like this");
+    return wrong(elaboration, node,
+                 a.kind == VALUE_STRING || b.kind == VALUE_STRING ? "expected a number, found a string"
+                 : a.kind == VALUE_BOOLEAN || b.kind == VALUE_BOOLEAN
+                     ? "expected a number, found a truth value"
+                     : "a length that is known at run time only cannot be used like this");
   if (strchr("<>=!", node->text[0])) return compare(node, number_of(a) - number_of(b));
   if (is_integer(a) && is_integer(b)) return evaluate_integers(elaboration, node, a.size.constant, b.size.constant);
   double x = number_of(a), y = number_of(b);
   switch (node->text[0]) {
-    case '+': return value_real(x + y);
-    case '-': return value_real(x - y);
-    case '*': return value_real(x * y);
-    case '/': return value_real(x / y);
-    case '^': return value_real(pow(x, y));
-    default: return wrong(elaboration, node, "'mod' and 'div' take integers");
+  case '+': return value_real(x + y);
+  case '-': return value_real(x - y);
+  case '*': return value_real(x * y);
+  case '/': return value_real(x / y);
+  case '^': return value_real(pow(x, y));
+  default: return wrong(elaboration, node, "'mod' and 'div' take integers");
   }
 }
 
@@ -152,8 +156,11 @@ static Value evaluate_minimum(Elaboration *elaboration, Scope *scope, const Node
 }
 
 static Value evaluate_apply(Elaboration *elaboration, Scope *scope, const Node *node, bool with_defaults) {
-  static const struct { const char *name; double (*function)(double); } functions[] = {
-      {"sqrt", sqrt}, {"exp", exp}, {"log", log}, {"abs", fabs}, {"tanh", tanh}, {"sin", sin}, {"cos", cos}, {"log1p", log1p}, {"expm1", expm1}};
+  static const struct {
+    const char *name;
+    double (*function)(double);
+  } functions[] = {{"sqrt", sqrt}, {"exp", exp}, {"log", log},     {"abs", fabs},   {"tanh", tanh},
+                   {"sin", sin},   {"cos", cos}, {"log1p", log1p}, {"expm1", expm1}};
   if (node->body.count && !strcmp(node->text, "max")) return evaluate_minimum(elaboration, scope, node, with_defaults, 1);
   if (node->body.count && !strcmp(node->text, "min")) return evaluate_minimum(elaboration, scope, node, with_defaults, -1);
   if (node->body.count != 1 || node->items.count)
@@ -182,20 +189,20 @@ static Value evaluate_unary(Elaboration *elaboration, const Node *node, Value va
 
 Value evaluate(Elaboration *elaboration, Scope *scope, const Node *node, bool with_defaults) {
   switch (node->kind) {
-    case NODE_INTEGER: return value_size(size_constant(node->integer));
-    case NODE_REAL: return value_real(node->number);
-    case NODE_STRING: return (Value){.kind = VALUE_STRING, .text = node->text};
-    case NODE_BOOLEAN: return value_boolean(node->integer != 0);
-    case NODE_NAME: return evaluate_name(elaboration, scope, node, with_defaults);
-    case NODE_UNARY: return evaluate_unary(elaboration, node, evaluate(elaboration, scope, node->left, with_defaults));
-    case NODE_BINARY: return evaluate_binary(elaboration, scope, node, with_defaults);
-    case NODE_APPLY: return evaluate_apply(elaboration, scope, node, with_defaults);
-    case NODE_IF: {
-      Value condition = evaluate(elaboration, scope, node->left, with_defaults);
-      if (is_pending(condition)) return condition;
-      if (condition.kind != VALUE_BOOLEAN) return wrong(elaboration, node->left, "expected a truth value");
-      return evaluate(elaboration, scope, condition.boolean ? node->right : node->third, with_defaults);
-    }
-    default: return wrong(elaboration, node, "this is not known while compiling");
+  case NODE_INTEGER: return value_size(size_constant(node->integer));
+  case NODE_REAL: return value_real(node->number);
+  case NODE_STRING: return (Value){.kind = VALUE_STRING, .text = node->text};
+  case NODE_BOOLEAN: return value_boolean(node->integer != 0);
+  case NODE_NAME: return evaluate_name(elaboration, scope, node, with_defaults);
+  case NODE_UNARY: return evaluate_unary(elaboration, node, evaluate(elaboration, scope, node->left, with_defaults));
+  case NODE_BINARY: return evaluate_binary(elaboration, scope, node, with_defaults);
+  case NODE_APPLY: return evaluate_apply(elaboration, scope, node, with_defaults);
+  case NODE_IF: {
+    Value condition = evaluate(elaboration, scope, node->left, with_defaults);
+    if (is_pending(condition)) return condition;
+    if (condition.kind != VALUE_BOOLEAN) return wrong(elaboration, node->left, "expected a truth value");
+    return evaluate(elaboration, scope, condition.boolean ? node->right : node->third, with_defaults);
+  }
+  default: return wrong(elaboration, node, "this is not known while compiling");
   }
 }

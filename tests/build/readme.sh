@@ -5,6 +5,6 @@ sed -n '/^```seq$/,/^```$/p' "$readme" | sed '1d;$d' >shown
 awk 'NR == FNR { shown[++n] = $0; next } { file[++m] = $0 }
      END { for (s = 0; s + n <= m; s++) { for (i = 1; i <= n && file[s + i] == shown[i]; i++); if (i > n) exit 0 } exit 1 }' \
   shown "$TESTS/../examples/char_lm/lstm.seq" || fail 'the README shows other equations than examples/char_lm/lstm.seq'
-grep -o '](\([^)#:]*\))' "$readme" | sed 's/](\(.*\))/\1/' | while read -r path; do
+sed '/^```/,/^```$/d' "$readme" | grep -o '](\([^)#:]*\))' | sed 's/](\(.*\))/\1/' | while read -r path; do
   [ -e "$TESTS/../$path" ] || fail "the README links to $path, which is not there"
 done
