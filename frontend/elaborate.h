@@ -83,7 +83,6 @@ struct Environment {
   const Term **memo;         /* LOCAL, FORMAL without indices */
   bool *is_free;             /* INDEX: set when used outside of a reduction over it */
   int function_depth;        /* ROOT */
-  const Node *function;      /* ROOT */
 };
 const Environment *environment_root(Elaboration *elaboration, Scope *scope, int position);
 const Environment *environment_bind(Elaboration *elaboration, const Environment *outer, const char *name, const Term *term);

@@ -217,7 +217,6 @@ struct Parameter {
   Variable *turn;
   int stored_rank; /* -1: as declared */
   Cell **stored;
-  bool is_named;
 };
 
 typedef struct StateEntry {

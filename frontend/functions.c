@@ -56,7 +56,6 @@ const Term *resolve_function(Elaboration *elaboration, const Environment *enviro
   if (!matches(elaboration, environment, node, function)) return no_value(elaboration, node->source);
   Environment *root = bind(elaboration, NULL, BIND_ROOT, "");
   root->function_depth = environment_base(environment)->function_depth + 1;
-  root->function = function;
   const Environment *inside = root;
   bool *is_free = ARENA_NEW(elaboration->arena, bool);
   for (int n = 0; n < function->items.count; n++) {
