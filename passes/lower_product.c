@@ -16,7 +16,7 @@ enum {
   FEWEST_COLUMNS = 8,
   FEWEST_TERMS = 4,
   DEPTH = 512,         /* terms per pass over a tile: a panel of B of 64 columns is 128 KiB, of A 16 KiB */
-  PANELS_PER_PASS = 8, /* column panels that one item of work takes through all passes */
+  PANELS_PER_PASS = 4, /* column panels that one item of work takes through all passes */
   PACKED_TOGETHER = 64 /* columns that are packed in one walk over the terms: whole cache lines of each row of the source */
 };
 
@@ -434,7 +434,8 @@ static Statement *tile_stage(Product *product) {
   for (int n = 0; n < product->outer_column_count; n++) loops[count++] = axis_index(product, product->outer_columns[n]);
   IndexId panel = loops[count++] = kernel_add_index(kernel, "column_panel", size_constant(0), product->column_panels);
   Span rows, columns;
-  int64_t panels = is_one_pass(product) ? 1 : PANELS_PER_PASS;
+  /* inside of a loop the rows are few and stay in the cache: then more items, to be shared out evenly */
+  int64_t panels = is_one_pass(product) || lowering->open_count ? 1 : PANELS_PER_PASS;
   Statement *innermost, *stage = parallel_nest(lowering, count, loops, panels, &columns.low, &columns.high, &innermost);
   rows.low = expr_binary(arena, OP_MUL, expr_index(arena, block), integer(lowering, tiles_per_block(product)));
   rows.high = expr_binary(arena, OP_MIN, expr_binary(arena, OP_ADD, rows.low, integer(lowering, tiles_per_block(product))), row_panels);
