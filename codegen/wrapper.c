@@ -71,22 +71,29 @@ static void build_initial_state(const Wrapper *wrapper, LLVMValueRef copy, LLVMV
   LLVMPositionBuilderAtEnd(builder, good);
 }
 
-/* The state that the kernel reads: the given one, or the initial one at the start of the workspace. */
+/* The state that the kernel reads: the given one, or, at the start of the workspace, the initial one, or a copy of the given one
+ * where the kernel is to leave the new state in its place. */
 static LLVMValueRef build_state_in(const Wrapper *wrapper, LLVMValueRef copy, LLVMValueRef workspace, LLVMValueRef state_size) {
   const ModuleEmitter *emitter = wrapper->emitter;
   LLVMBuilderRef builder = emitter->builder;
-  LLVMBasicBlockRef start = LLVMGetInsertBlock(builder), make = build_block(emitter, "make_state"),
-                    done = build_block(emitter, "have_state");
-  LLVMBuildCondBr(builder, build_is_null(emitter, wrapper->call_state_in), make, done);
+  LLVMBasicBlockRef make = build_block(emitter, "make_state"), given = build_block(emitter, "given_state"),
+                    save = build_block(emitter, "save_state"), done = build_block(emitter, "have_state");
+  LLVMBuildCondBr(builder, build_is_null(emitter, wrapper->call_state_in), make, given);
   LLVMPositionBuilderAtEnd(builder, make);
   build_initial_state(wrapper, copy, workspace, state_size);
   LLVMBasicBlockRef made = LLVMGetInsertBlock(builder);
   LLVMBuildBr(builder, done);
+  LLVMPositionBuilderAtEnd(builder, given);
+  LLVMValueRef is_in_place = LLVMBuildICmp(builder, LLVMIntEQ, wrapper->call_state_in, wrapper->state_out, "");
+  LLVMBuildCondBr(builder, is_in_place, save, done);
+  LLVMPositionBuilderAtEnd(builder, save);
+  LLVMBuildMemCpy(builder, workspace, 1, wrapper->call_state_in, 1, state_size);
+  LLVMBuildBr(builder, done);
   LLVMPositionBuilderAtEnd(builder, done);
   LLVMValueRef state = LLVMBuildPhi(builder, emitter->codegen->type_ptr, "state_in");
-  LLVMValueRef values[] = {wrapper->call_state_in, workspace};
-  LLVMBasicBlockRef blocks[] = {start, made};
-  LLVMAddIncoming(state, values, blocks, 2);
+  LLVMValueRef values[] = {workspace, wrapper->call_state_in, workspace};
+  LLVMBasicBlockRef blocks[] = {made, given, save};
+  LLVMAddIncoming(state, values, blocks, 3);
   return state;
 }
 

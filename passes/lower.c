@@ -56,10 +56,21 @@ void place_barrier(Lowering *lowering, Block *block) {
   memset(lowering->touched, 0, (size_t)lowering->touched_count);
 }
 
+/* The state that a call leaves may lie where the one lies that it came with. */
+static void touch_carried(TouchWalk *walk) {
+  const Kernel *kernel = walk->lowering->kernel;
+  for (int n = 0; n < kernel->buffer_count; n++) {
+    if (!walk->touches[n] || kernel->buffers[n].home != HOME_CARRY_OUT) continue;
+    for (int m = 0; m < kernel->buffer_count; m++)
+      if (kernel->buffers[m].home == HOME_CARRY_IN && kernel->buffers[m].slot == kernel->buffers[n].slot) walk->touches[m] |= 2;
+  }
+}
+
 void barrier_if_touched(Lowering *lowering, Block *block, const Statement *stage) {
   grow_touched(lowering);
   TouchWalk walk = {lowering, ARENA_ARRAY(lowering->arena, unsigned char, lowering->touched_count)};
   touch_statements(&walk, stage);
+  touch_carried(&walk);
   bool conflicts = false;
   for (int n = 0; n < lowering->touched_count; n++)
     conflicts |= (walk.touches[n] & 2 && lowering->touched[n]) || (walk.touches[n] & 1 && lowering->touched[n] & 2);
@@ -165,7 +176,7 @@ static void lower_unit(Lowering *lowering, Unit *unit) {
   lower_reduce(lowering, unit);
 }
 
-static void lower_equation(Lowering *lowering, int number) {
+void lower_equation(Lowering *lowering, int number) {
   const Equation *equation = &lowering->program->equations[number];
   Unit unit = {.equation = equation, .target = equation->target, .rank = lowering->program->tensors[equation->target].rank};
   unit.axes = ARENA_ARRAY(lowering->arena, UnitAxis, unit.rank);
@@ -188,6 +199,7 @@ static void lower_nodes(Lowering *lowering, const ScheduleNode *nodes);
 
 static void lower_loop(Lowering *lowering, const ScheduleNode *node) {
   flush_group(lowering);
+  if (lower_scan(lowering, node)) return;
   if (lowering->open_count == MOST_LOOPS) internal_error("more than %d nested loops", MOST_LOOPS);
   Kernel *kernel = lowering->kernel;
   Block *outer = lowering->block, body = {0};

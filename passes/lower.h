@@ -6,7 +6,8 @@
  *   wanted.c         what is only computed when the caller asks for certain results
  *   lower_expr.c     reads become loads, with guards where they could lie outside
  *   lower_map.c      groups of equations without reduction, fused
- *   lower_product.c  sums of products of two factors: packed panels and register tiles
+ *   lower_scan.c     recurrences whose elements do not mix: time inside of the parallel loop
+ *   lower_product.c  sums of products of two factors: packed panels and register tiles (product.h)
  *   lower_scatter.c  sums guarded by "this element is the one that was read"
  *   lower_reduce.c   every other reduction
  *   plan_memory.c    lifetimes of buffers, shared slots
@@ -45,17 +46,23 @@ typedef struct OpenLoop {
 } OpenLoop;
 
 /* A value that the group being built has in a local. */
+enum { MAP_CHUNK = 256 }; /* elements of the innermost axis in one item of parallel work: a few cache lines times a few cycles */
+
 typedef struct Forwarded {
   TensorId tensor;
   const Expr **indices;
+  const Expr *value; /* in terms of reads, with the indices of the group */
   LocalId local;
 } Forwarded;
 
 /* Equations without reduction over the same ranges, in one loop nest. */
 typedef struct Group {
   bool is_open;
+  bool is_trial; /* of lower_scan: it must hold all units, so flushing it is a failure */
+  bool has_failed;
   int loop_count;
   IndexId *loops; /* outermost first */
+  bool is_ordered; /* the last loop but one (the last, where there is one only) runs upwards inside of one item of work */
   Block block;
   int forwarded_count;
   Forwarded *forwarded;
@@ -129,6 +136,9 @@ Statement *parallel_nest(Lowering *lowering, int count, const IndexId *loops, in
 void flush_group(Lowering *lowering);
 
 void lower_map(Lowering *lowering, Unit *unit);
+void lower_equation(Lowering *lowering, int equation);
+/* The whole loop as one stage, where it is of this kind. */
+bool lower_scan(Lowering *lowering, const ScheduleNode *node);
 bool lower_scatter(Lowering *lowering, Unit *unit);
 bool lower_product(Lowering *lowering, Unit *unit);
 void lower_reduce(Lowering *lowering, Unit *unit);

@@ -6,8 +6,6 @@
  */
 #include "passes/lower.h"
 
-enum { CHUNK = 256 }; /* elements of the innermost axis in one item of parallel work: a few cache lines times a few cycles */
-
 static bool same_range(const Kernel *kernel, IndexId a, IndexId b) {
   return size_equal(kernel->indices[a].low, kernel->indices[b].low) && size_equal(kernel->indices[a].high, kernel->indices[b].high);
 }
@@ -61,9 +59,20 @@ static const Expr *rename_axes(Lowering *lowering, const Unit *unit, const Expr 
   return expr_substitute(lowering->arena, expr, lowering->kernel->index_count, replacements);
 }
 
+/* A carry out of several slots may move slots of the carry in upwards in place, so one thread does them in order. */
+static bool put_slots_inside(const Lowering *lowering, const Unit *unit, int count, int *axes) {
+  const Buffer *buffer = &lowering->kernel->buffers[lowering->buffers[unit->target]];
+  if (buffer->home != HOME_CARRY_OUT || unit->axes[0].bound || size_equal(buffer->shape[0], size_constant(1))) return false;
+  for (int n = 0; n + 2 < count; n++) {
+    axes[n] = axes[n + 1];
+    axes[n + 1] = 0;
+  }
+  return true;
+}
+
 static void open_group(Lowering *lowering, const Unit *unit, int count, const int *axes, const Expr *wanted) {
   Group *group = &lowering->group;
-  *group = (Group){.is_open = true, .loop_count = count, .wanted = wanted, .source = unit->equation->source};
+  *group = (Group){.is_open = true, .is_trial = group->is_trial, .has_failed = group->has_failed, .loop_count = count, .wanted = wanted, .source = unit->equation->source};
   group->loops = ARENA_ARRAY(lowering->arena, IndexId, count);
   for (int n = 0; n < count; n++) {
     const Index *range = &lowering->kernel->indices[unit->axes[axes[n]].index];
@@ -81,7 +90,7 @@ static void add_to_group(Lowering *lowering, const Unit *unit, const Expr *value
   Statement *let = statement_let(kernel, local, lower_expr(lowering, value, NULL, true));
   let->source = unit->equation->source;
   block_append(&group->block, let);
-  Forwarded forwarded = {.tensor = unit->target, .local = local, .indices = ARENA_ARRAY(lowering->arena, const Expr *, unit->rank)};
+  Forwarded forwarded = {.tensor = unit->target, .local = local, .value = value, .indices = ARENA_ARRAY(lowering->arena, const Expr *, unit->rank)};
   const Expr **indices = unit_indices(lowering, unit);
   for (int n = 0; n < unit->rank; n++) forwarded.indices[n] = rename_axes(lowering, unit, indices[n], count, axes);
   Statement *store = statement_store(kernel, buffer, forwarded.indices, expr_local(lowering->arena, type, local));
@@ -94,9 +103,11 @@ static bool same_condition(const Expr *a, const Expr *b) { return a && b ? expr_
 
 void lower_map(Lowering *lowering, Unit *unit) {
   int axes[MOST_AXES], count = free_axes(lowering, unit, axes);
+  bool is_ordered = put_slots_inside(lowering, unit, count, axes);
   const Expr *wanted = wanted_condition(lowering, unit->target);
   Group *group = &lowering->group;
-  bool joins = group->is_open && same_condition(group->wanted, wanted) && fits_ranges(lowering, unit, count, axes);
+  bool joins = group->is_open && group->is_ordered == is_ordered && same_condition(group->wanted, wanted) &&
+               fits_ranges(lowering, unit, count, axes);
   if (joins) {
     Conflict conflict = {lowering, false};
     expr_visit(rename_axes(lowering, unit, unit->value, count, axes), find_conflict, &conflict);
@@ -105,21 +116,41 @@ void lower_map(Lowering *lowering, Unit *unit) {
   if (!joins) {
     flush_group(lowering);
     open_group(lowering, unit, count, axes, wanted);
+    group->is_ordered = is_ordered;
   }
   add_to_group(lowering, unit, rename_axes(lowering, unit, unit->value, count, axes), count, axes);
+}
+
+static Statement *group_nest(Lowering *lowering) {
+  Group *group = &lowering->group;
+  IndexId *spread = arena_copy(lowering->arena, group->loops, sizeof *spread * (size_t)group->loop_count);
+  int count = group->loop_count;
+  IndexId slots = group->is_ordered && count > 1 ? group->loops[count - 2] : NONE;
+  if (slots != NONE) {
+    spread[count - 2] = spread[count - 1];
+    count--;
+  }
+  const Expr *low, *high;
+  Statement *innermost, *stage = parallel_nest(lowering, count, spread, group->is_ordered && slots == NONE ? 0 : MAP_CHUNK, &low, &high, &innermost);
+  stage->source = group->source;
+  innermost->body = group->block.first;
+  if (count) innermost->body = statement_loop(lowering->kernel, LOOP_VECTOR, spread[count - 1], low, high, innermost->body);
+  if (slots == NONE) return stage;
+  const Index *range = &lowering->kernel->indices[slots];
+  innermost->body = statement_loop(lowering->kernel, LOOP_SEQUENTIAL, slots, size_expr(lowering->arena, range->low),
+                                   size_expr(lowering->arena, range->high), innermost->body);
+  return stage;
 }
 
 void flush_group(Lowering *lowering) {
   Group *group = &lowering->group;
   if (!group->is_open) return;
   group->is_open = false;
-  const Expr *low, *high;
-  Statement *innermost, *stage = parallel_nest(lowering, group->loop_count, group->loops, CHUNK, &low, &high, &innermost);
-  stage->source = group->source;
-  if (group->loop_count)
-    innermost->body = statement_loop(lowering->kernel, LOOP_VECTOR, group->loops[group->loop_count - 1], low, high, group->block.first);
-  else
-    innermost->body = group->block.first;
-  end_stage(lowering, lowering->block, stage, group->wanted);
+  if (group->is_trial) {
+    group->has_failed = true;
+    group->forwarded_count = 0;
+    return;
+  }
+  end_stage(lowering, lowering->block, group_nest(lowering), group->wanted);
   group->forwarded_count = 0;
 }

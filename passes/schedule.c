@@ -294,11 +294,30 @@ static ScheduleNode *schedule_members(Scheduler *scheduler, const bool *is_membe
   return first_node;
 }
 
+static bool is_carry_out(const Program *program, const ScheduleNode *node) {
+  for (int n = 0; n < program->port_count && node->equation != NONE; n++)
+    if (program->ports[n].kind == PORT_CARRY_OUT && program->ports[n].tensor == program->equations[node->equation].target) return true;
+  return false;
+}
+
+/* What a call leaves for the next may lie where the call before left it: it is written after all reads of that. */
+static ScheduleNode *put_carries_last(const Program *program, ScheduleNode *schedule) {
+  ScheduleNode *first = NULL, **tail = &first, *last = NULL, **last_tail = &last;
+  for (ScheduleNode *node = schedule; node; node = node->next) {
+    ScheduleNode ***end = is_carry_out(program, node) ? &last_tail : &tail;
+    **end = node;
+    *end = &node->next;
+  }
+  *last_tail = NULL;
+  *tail = last;
+  return first;
+}
+
 ScheduleNode *schedule_create(Program *program, Diagnostics *diagnostics) {
   Scheduler scheduler = {.program = program, .diagnostics = diagnostics};
   collect_edges(&scheduler);
   bool *is_member = ARENA_ARRAY(program->arena, bool, program->equation_count);
   for (int n = 0; n < program->equation_count; n++) is_member[n] = true;
   ScheduleNode *schedule = schedule_members(&scheduler, is_member);
-  return scheduler.failed ? NULL : schedule;
+  return scheduler.failed ? NULL : put_carries_last(program, schedule);
 }

@@ -1,0 +1,72 @@
+/* lower_scan.c - recurrences whose elements do not mix: time inside of the parallel loop.
+ *
+ * Where every equation of a loop is a map, and what it reads of other steps stands at the same place along all axes that are
+ * shared out, each thread can run its elements through all of time without waiting for the others. The equations of one
+ * step are fused as everywhere else.
+ */
+#include "passes/lower.h"
+
+static bool has_maps_only(const Lowering *lowering, const ScheduleNode *node) {
+  for (const ScheduleNode *step = node->body; step; step = step->next)
+    if (step->equation == NONE || lowering->program->equations[step->equation].reduce != REDUCE_NONE) return false;
+  return true;
+}
+
+typedef struct MixSearch {
+  const Group *group;
+  bool mixes;
+} MixSearch;
+
+static bool uses_shared_out(const Group *group, const Expr *expr) {
+  for (int n = 0; n < group->loop_count; n++)
+    if (expr_uses_index(expr, group->loops[n])) return true;
+  return false;
+}
+
+/* A tensor of the loop is read at another place than it is written, along an axis that is shared out. */
+static void find_mixing(void *context, const Expr *expr) {
+  MixSearch *search = context;
+  if (expr->op != OP_READ) return;
+  for (int n = 0; n < search->group->forwarded_count; n++) {
+    const Forwarded *forwarded = &search->group->forwarded[n];
+    if (forwarded->tensor != expr->id) continue;
+    for (int k = 0; k < expr->arg_count; k++) {
+      bool is_shared_out = uses_shared_out(search->group, forwarded->indices[k]) || uses_shared_out(search->group, expr->args[k]);
+      if (is_shared_out && !expr_equal(expr->args[k], forwarded->indices[k])) search->mixes = true;
+    }
+  }
+}
+
+static bool mixes_elements(const Group *group) {
+  MixSearch search = {group, false};
+  for (int n = 0; n < group->forwarded_count; n++) expr_visit(group->forwarded[n].value, find_mixing, &search);
+  return search.mixes;
+}
+
+static Statement *scan_stage(Lowering *lowering, const ScheduleNode *node) {
+  Group *group = &lowering->group;
+  Kernel *kernel = lowering->kernel;
+  const Expr *low, *high;
+  Statement *innermost, *stage = parallel_nest(lowering, group->loop_count, group->loops, MAP_CHUNK, &low, &high, &innermost);
+  Statement *lanes = statement_loop(kernel, LOOP_VECTOR, group->loops[group->loop_count - 1], low, high, group->block.first);
+  const Index *range = &kernel->indices[node->index];
+  Statement *time = statement_loop(kernel, LOOP_SEQUENTIAL, node->index, size_expr(lowering->arena, range->low), size_expr(lowering->arena, range->high), lanes);
+  time->is_reversed = node->is_reversed;
+  innermost->body = time;
+  stage->source = group->source;
+  return stage;
+}
+
+bool lower_scan(Lowering *lowering, const ScheduleNode *node) {
+  if (!has_maps_only(lowering, node) || lowering->open_count == MOST_LOOPS) return false;
+  OpenLoop *open = &lowering->open[lowering->open_count++];
+  *open = (OpenLoop){node, ARENA_ARRAY(lowering->arena, bool, lowering->program->tensor_count), lowering->block, false};
+  lowering->group = (Group){.is_trial = true};
+  for (const ScheduleNode *step = node->body; step; step = step->next) lower_equation(lowering, step->equation);
+  lowering->open_count--;
+  Group *group = &lowering->group;
+  bool is_scan = group->is_open && !group->has_failed && group->loop_count > 0 && !mixes_elements(group);
+  if (is_scan) end_stage(lowering, lowering->block, scan_stage(lowering, node), NULL);
+  lowering->group = (Group){.is_open = false};
+  return is_scan;
+}

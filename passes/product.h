@@ -1,0 +1,50 @@
+/* product.h - what the files share that lower a sum of products: lower_product.c recognises it and puts its stages together,
+ * product_shape.c chooses tiles and panels, product_pack.c fills panels, product_tiles.c runs tiles over them.
+ */
+#ifndef SEQC_PASSES_PRODUCT_H
+#define SEQC_PASSES_PRODUCT_H
+
+#include "passes/lower.h"
+
+enum { DEPTH = 512 }; /* terms per pass over a tile: a panel of B of 64 columns is 128 KiB, of A 16 KiB */
+
+typedef struct Product {
+  Lowering *lowering;
+  Unit *unit;
+  BufferId target;
+  const Expr *a, *b;    /* factors in terms of the unit's indices */
+  int column;           /* axis of the target */
+  int outer_columns[MOST_AXES], outer_column_count; /* other axes of B only */
+  int rows[MOST_AXES], row_count;                   /* axes of A only, in memory order */
+  int shared[MOST_AXES], shared_count;              /* axes of both: a loop around */
+  int tile_rows, tile_vectors, tile_columns;
+  bool is_flat;         /* all row axes together are the rows; otherwise the last of them alone */
+  const Expr *row_extent;    /* of what the tiles run over */
+  Size row_panels, column_panels;
+  const Expr *depth;    /* terms of the sum */
+  BufferId a_panels, b_panels;
+} Product;
+
+/* ---- product_shape.c */
+IndexId product_axis(const Product *product, int axis); /* the index of an axis of the target */
+/* Number of values of the indices together. */
+const Expr *product_extent(const Lowering *lowering, int count, const IndexId *indices);
+const Expr *product_row_total(const Product *product);
+Size index_extent(const Lowering *lowering, IndexId index);
+const Expr *index_from_low(const Lowering *lowering, IndexId index); /* index - low */
+void product_choose_tile(Product *product);
+void product_choose_rows(Product *product);
+int product_outer_rows(const Product *product); /* row axes that are loops around the panels */
+/* The row axes in terms of one row number, by index; NULL entries stay as they are. */
+const Expr **product_row_indices(const Product *product, const Expr *row);
+/* ceil(extent / by), with a symbol of the kernel's own where it is known at run time only. */
+Size product_panel_count(Lowering *lowering, const Expr *extent, int64_t by, const char *name);
+
+/* ---- product_pack.c: the stages that fill the panels, before the outermost loop that does not change them; `condition`
+ * is that of the packed way (NULL: always) */
+void product_pack(Product *product, const Expr *condition);
+
+/* ---- product_tiles.c: the stage of the tiles */
+Statement *product_tiles(Product *product);
+
+#endif

@@ -1,0 +1,127 @@
+/* product_pack.c - the factors of a sum of products, evaluated once into panels.
+ *
+ * A as [outer rows.., panel, terms.., row of the tile], B as [outer columns.., panel, terms.., column of the tile], padded with zeros.
+ */
+#include "passes/product.h"
+
+enum { PACKED_TOGETHER = 64 }; /* columns that are packed in one walk over the terms: whole cache lines of each row of the source */
+
+static BufferId panel_buffer(Product *product, const char *name, int outer_count, const int *outer, Size panels, int width) {
+  Lowering *lowering = product->lowering;
+  Size shape[MOST_AXES * 2];
+  int rank = 0;
+  for (int n = 0; n < outer_count; n++) shape[rank++] = index_extent(lowering, product_axis(product, outer[n]));
+  shape[rank++] = panels;
+  for (int n = 0; n < product->unit->reduce_count; n++) shape[rank++] = index_extent(lowering, product->unit->reduce_indices[n]);
+  shape[rank++] = size_constant(width);
+  const char *full = arena_format(lowering->arena, "%s.%s", lowering->kernel->buffers[product->target].name, name);
+  return kernel_add_buffer(lowering->kernel, full, TYPE_REAL, rank, shape, HOME_WORKSPACE, 0);
+}
+
+/* Loops over the terms around `body`; lanes run along the last of them when is_vector. */
+static Statement *term_loops(Product *product, Statement *body, bool is_vector) {
+  Lowering *lowering = product->lowering;
+  for (int n = product->unit->reduce_count - 1; n >= 0; n--) {
+    IndexId index = product->unit->reduce_indices[n];
+    const Index *range = &lowering->kernel->indices[index];
+    LoopKind kind = is_vector && n == product->unit->reduce_count - 1 ? LOOP_VECTOR : LOOP_SEQUENTIAL;
+    body = statement_loop(lowering->kernel, kind, index, size_expr(lowering->arena, range->low), size_expr(lowering->arena, range->high), body);
+  }
+  return body;
+}
+
+/* panels[outer.., panel, terms.., place] = place is inside ? factor : 0, in parallel over panels. */
+static Statement *pack(Product *product, BufferId panels, int outer_count, const int *outer, Size panel_total, int width, const Expr *extent,
+                       const Expr *factor, bool is_rows) {
+  Lowering *lowering = product->lowering;
+  Arena *arena = lowering->arena;
+  Kernel *kernel = lowering->kernel;
+  IndexId loops[MOST_AXES];
+  for (int n = 0; n < outer_count; n++) loops[n] = product_axis(product, outer[n]);
+  IndexId panel = loops[outer_count] = kernel_add_index(kernel, "panel", size_constant(0), panel_total);
+  IndexId place = kernel_add_index(kernel, "place", size_constant(0), size_constant(width));
+  const Expr *number = expr_binary(arena, OP_ADD, expr_binary(arena, OP_MUL, expr_index(arena, panel), integer(lowering, width)), expr_index(arena, place));
+  const Expr **by;
+  IndexId inner = is_rows ? product_axis(product, product->rows[product->row_count - 1]) : product_axis(product, product->column);
+  if (is_rows) {
+    by = product_row_indices(product, number);
+  } else {
+    by = ARENA_ARRAY(arena, const Expr *, kernel->index_count);
+    by[inner] = expr_binary(arena, OP_ADD, size_expr(arena, kernel->indices[inner].low), number);
+  }
+  IndexId term = product->unit->reduce_indices[product->unit->reduce_count - 1];
+  bool place_in_lanes = !is_rows || (!product->is_flat && !gather_count(lowering, factor, inner)) || gather_count(lowering, factor, term) > 0;
+  if (is_rows && product->is_flat) place_in_lanes = false;
+  Ranges ranges = lowering_ranges(lowering);
+  const Expr *inside = ranges_simplify(&ranges, expr_binary(arena, OP_LT, number, extent));
+  const Expr *filled = ranges_simplify(&ranges, expr_substitute(arena, factor, kernel->index_count, by));
+  const Expr *value = expr_select(arena, inside, filled, expr_number(arena, 0));
+  const Expr *indices[MOST_AXES * 2];
+  int rank = 0;
+  for (int n = 0; n < outer_count; n++) indices[rank++] = index_from_low(lowering, loops[n]);
+  indices[rank++] = expr_index(arena, panel);
+  for (int n = 0; n < product->unit->reduce_count; n++) indices[rank++] = index_from_low(lowering, product->unit->reduce_indices[n]);
+  indices[rank++] = expr_index(arena, place);
+  Statement *work = statement_store(kernel, panels, indices, lower_expr(lowering, value, NULL, false));
+  work->source = product->unit->equation->source;
+  /* along rows of the source, several panels together: each row is then touched once, not once for every panel */
+  bool is_along_rows = place_in_lanes && !gather_count(lowering, factor, inner);
+  int64_t together = is_along_rows ? PACKED_TOGETHER / width : 1;
+  const Expr *low, *high;
+  Statement *innermost, *stage = parallel_nest(lowering, outer_count + 1, loops, together < 1 ? 1 : together, &low, &high, &innermost);
+  LoopKind place_kind = place_in_lanes ? LOOP_VECTOR : LOOP_SEQUENTIAL;
+  if (!place_in_lanes) work = term_loops(product, work, true);
+  work = statement_loop(kernel, place_kind, place, integer(lowering, 0), integer(lowering, width), work);
+  if (is_along_rows) {
+    innermost->body = term_loops(product, statement_loop(kernel, LOOP_SEQUENTIAL, panel, low, high, work), false);
+  } else {
+    if (place_in_lanes) work = term_loops(product, work, false);
+    innermost->body = statement_loop(kernel, LOOP_SEQUENTIAL, panel, low, high, work);
+  }
+  stage->source = product->unit->equation->source;
+  return stage;
+}
+
+/* How many of the loops around the factor must be packed in: all those that change it. */
+typedef struct LevelSearch {
+  const Lowering *lowering;
+  int level;
+} LevelSearch;
+
+static void find_level(void *context, const Expr *expr) {
+  LevelSearch *search = context;
+  for (int n = search->level; n < search->lowering->open_count; n++) {
+    const OpenLoop *open = &search->lowering->open[n];
+    bool changes = (expr->op == OP_INDEX && expr->id == open->node->index) || (expr->op == OP_READ && open->is_written[expr->id]);
+    if (changes) search->level = n + 1;
+  }
+}
+
+/* Puts the packing of a factor before the outermost loop that does not change it. */
+static void place_packing(Product *product, const Expr *factor, Statement *stage, const Expr *condition) {
+  Lowering *lowering = product->lowering;
+  LevelSearch search = {lowering, 0};
+  expr_visit(factor, find_level, &search);
+  bool moves = search.level < lowering->open_count && product->shared_count == 0;
+  if (!moves) {
+    end_stage(lowering, lowering->block, stage, NULL);
+    return;
+  }
+  OpenLoop *open = &lowering->open[search.level];
+  if (condition) stage = statement_if(lowering->kernel, condition, stage, NULL);
+  block_append(open->before, stage);
+  open->has_moved = true;
+}
+
+void product_pack(Product *product, const Expr *condition) {
+  Lowering *lowering = product->lowering;
+  int outer_rows = product_outer_rows(product);
+  product->a_panels = panel_buffer(product, "a", outer_rows, product->rows, product->row_panels, product->tile_rows);
+  product->b_panels = panel_buffer(product, "b", product->outer_column_count, product->outer_columns, product->column_panels, product->tile_columns);
+  Statement *b = pack(product, product->b_panels, product->outer_column_count, product->outer_columns, product->column_panels, product->tile_columns,
+                      extent_of(lowering, product_axis(product, product->column)), product->b, false);
+  place_packing(product, product->b, b, condition);
+  Statement *a = pack(product, product->a_panels, outer_rows, product->rows, product->row_panels, product->tile_rows, product->row_extent,
+                      product->a, true);
+  place_packing(product, product->a, a, condition);
+}

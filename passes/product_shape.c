@@ -1,0 +1,94 @@
+/* product_shape.c - tiles and panels of a sum of products. */
+#include "passes/product.h"
+
+IndexId product_axis(const Product *product, int axis) { return product->unit->axes[axis].index; }
+
+static bool constant_extent(const Lowering *lowering, IndexId index, int64_t *out_extent) {
+  const Index *range = &lowering->kernel->indices[index];
+  *out_extent = range->high.constant - range->low.constant;
+  return range->low.symbol == range->high.symbol;
+}
+
+const Expr *product_extent(const Lowering *lowering, int count, const IndexId *indices) {
+  const Expr *product = integer(lowering, 1);
+  for (int n = 0; n < count; n++) product = expr_binary(lowering->arena, OP_MUL, product, extent_of(lowering, indices[n]));
+  return product;
+}
+
+const Expr *product_row_total(const Product *product) {
+  IndexId rows[MOST_AXES];
+  for (int n = 0; n < product->row_count; n++) rows[n] = product_axis(product, product->rows[n]);
+  return product_extent(product->lowering, product->row_count, rows);
+}
+
+Size index_extent(const Lowering *lowering, IndexId index) {
+  const Index *range = &lowering->kernel->indices[index];
+  Size size = {range->low.symbol == range->high.symbol ? NONE : range->high.symbol, range->high.constant - range->low.constant};
+  return size;
+}
+
+const Expr *index_from_low(const Lowering *lowering, IndexId index) {
+  return expr_binary(lowering->arena, OP_SUB, expr_index(lowering->arena, index), size_expr(lowering->arena, lowering->kernel->indices[index].low));
+}
+
+/* The tile that wastes least on a padded last panel; wide and flat ones are a little slower. */
+void product_choose_tile(Product *product) {
+  const Machine *machine = product->lowering->context->machine;
+  product->tile_rows = machine->tile_rows;
+  product->tile_vectors = machine->tile_vectors;
+  int64_t columns;
+  if (machine->registers >= 32 && constant_extent(product->lowering, product_axis(product, product->column), &columns)) {
+    static const struct { int rows, vectors; double cost; } shapes[] = {{8, 3, 1.0}, {6, 4, 1.02}, {8, 2, 1.06}};
+    double best = 1e300;
+    for (size_t n = 0; n < sizeof shapes / sizeof *shapes; n++) {
+      int64_t width = (int64_t)shapes[n].vectors * machine->lanes;
+      double cost = (double)((columns + width - 1) / width * width) * shapes[n].cost;
+      if (cost >= best) continue;
+      best = cost;
+      product->tile_rows = shapes[n].rows;
+      product->tile_vectors = shapes[n].vectors;
+    }
+  }
+  product->tile_columns = product->tile_vectors * machine->lanes;
+}
+
+Size product_panel_count(Lowering *lowering, const Expr *extent, int64_t by, const char *name) {
+  const Expr *count = ceil_quotient(lowering, extent, by);
+  if (count->op == OP_INTEGER) return size_constant(count->integer);
+  Kernel *kernel = lowering->kernel;
+  for (int n = 0; n < kernel->symbol_count; n++)
+    if (kernel->symbols[n].kind == SYMBOL_DERIVED && expr_equal(kernel->symbols[n].formula, count)) return size_symbol(n);
+  Symbol symbol = {SYMBOL_DERIVED, arena_format(lowering->arena, "%s%d", name, kernel->symbol_count), count};
+  ARENA_PUSH(lowering->arena, kernel->symbols, kernel->symbol_count, symbol);
+  return size_symbol(kernel->symbol_count - 1);
+}
+
+void product_choose_rows(Product *product) {
+  Lowering *lowering = product->lowering;
+  int64_t extent;
+  int last = product->rows[product->row_count - 1];
+  bool is_enough = constant_extent(lowering, product_axis(product, last), &extent) && extent >= 2 * product->tile_rows;
+  product->is_flat = product->row_count > 1 && !is_enough;
+  product->row_extent = product->is_flat ? product_row_total(product) : extent_of(lowering, product_axis(product, last));
+  product->row_panels = product_panel_count(lowering, product->row_extent, product->tile_rows, "row_panels");
+  product->column_panels = product_panel_count(lowering, extent_of(lowering, product_axis(product, product->column)), product->tile_columns, "column_panels");
+}
+
+int product_outer_rows(const Product *product) { return product->is_flat ? 0 : product->row_count - 1; }
+
+const Expr **product_row_indices(const Product *product, const Expr *row) {
+  Lowering *lowering = product->lowering;
+  Arena *arena = lowering->arena;
+  const Expr **by = ARENA_ARRAY(arena, const Expr *, lowering->kernel->index_count);
+  const Expr *rest = row;
+  for (int n = product->row_count - 1; n >= product_outer_rows(product); n--) {
+    IndexId index = product_axis(product, product->rows[n]);
+    const Expr *place = rest, *low = size_expr(arena, lowering->kernel->indices[index].low);
+    if (n > product_outer_rows(product)) {
+      place = expr_binary(arena, OP_REMAINDER, rest, extent_of(lowering, index));
+      rest = expr_binary(arena, OP_QUOTIENT, rest, extent_of(lowering, index));
+    }
+    by[index] = expr_binary(arena, OP_ADD, low, place);
+  }
+  return by;
+}
