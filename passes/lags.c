@@ -67,13 +67,21 @@ static void check_time(Lags *lags, const Expr *read, const Expr *index) {
     refuse(lags, read->source, arena_format(arena, "'%s' looks ahead: it reads '%s' at other steps than its own", tensor_name(lags, lags->equation->target), name));
 }
 
+/* The axis of a boundary of the stream that counts steps before the first: what is read there is carried along. */
+static int carried_axis(const Lags *lags, TensorId tensor) {
+  const Tensor *t = &lags->program->tensors[tensor];
+  bool is_before = t->boundary_of != NONE && !t->is_after;
+  return is_before && stream_axis(lags, t->boundary_of) == t->boundary_axis ? 0 : NONE;
+}
+
 static void check_expr(Lags *lags, const Expr *expr) {
   if (!expr) return;
   if (expr->op == OP_SYMBOL && expr->id == lags->stream)
     refuse(lags, expr->source, arena_format(lags->program->arena, "'%s' depends on the length of the whole sequence", tensor_name(lags, lags->equation->target)));
   int axis = expr->op == OP_READ ? stream_axis(lags, expr->id) : NONE;
+  int carried = expr->op == OP_READ ? carried_axis(lags, expr->id) : NONE;
   for (int n = 0; n < expr->arg_count; n++)
-    if (n != axis) check_expr(lags, expr->args[n]);
+    if (n != axis && n != carried) check_expr(lags, expr->args[n]);
   check_expr(lags, expr->outside);
   if (expr->op != OP_READ) return;
   if (lags->reason[expr->id]) refuse(lags, lags->where[expr->id], lags->reason[expr->id]);

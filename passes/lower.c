@@ -143,7 +143,7 @@ static const Expr *bind_parts(Lowering *lowering, const Expr *expr, const Expr *
   return ranges_simplify(&ranges, expr);
 }
 
-static const Expr *bound_axis(const Lowering *lowering, int equation, int axis) {
+const Expr *bound_axis(const Lowering *lowering, int equation, int axis) {
   for (int n = 0; n < lowering->open_count; n++) {
     const ScheduleNode *loop = lowering->open[n].node;
     for (int m = 0; m < loop->member_count; m++)
@@ -199,6 +199,7 @@ static void lower_nodes(Lowering *lowering, const ScheduleNode *nodes);
 
 static void lower_loop(Lowering *lowering, const ScheduleNode *node) {
   flush_group(lowering);
+  fill_halos(lowering, node);
   if (lower_scan(lowering, node)) return;
   if (lowering->open_count == MOST_LOOPS) internal_error("more than %d nested loops", MOST_LOOPS);
   Kernel *kernel = lowering->kernel;
@@ -239,6 +240,7 @@ Kernel *lower_program(Arena *arena, const Program *program, EntryKind entry, Pas
   for (int n = 0; n < own->index_count; n++)
     kernel_add_index(lowering.kernel, own->indices[n].name, own->indices[n].low, own->indices[n].high);
   plan_storage(&lowering, schedule);
+  plan_halos(&lowering, schedule);
   plan_wanted(&lowering);
   Block body = {0};
   lowering.block = &body;

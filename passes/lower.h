@@ -3,6 +3,7 @@
  *   lower.c          walks the schedule, opens loops, hands units on
  *   split_domain.c   cuts an equation where its conditions on an index change
  *   storage.c        a buffer for each tensor: home, layout, folded axes
+ *   halo.c           values before the first step kept in the same buffer
  *   wanted.c         what is only computed when the caller asks for certain results
  *   lower_expr.c     reads become loads, with guards where they could lie outside
  *   lower_map.c      groups of equations without reduction, fused
@@ -18,6 +19,13 @@
 #include "passes/passes.h"
 #include "passes/ranges.h"
 #include "passes/schedule.h"
+
+/* Room in memory before index 0 of an axis, where a tensor that a loop defines keeps its values before the first step: then a
+ * read at a lag needs no test. */
+typedef struct Halo {
+  int slots, axis; /* slots 0: none */
+  TensorId before; /* the boundary tensor that is copied there */
+} Halo;
 
 /* One axis of a unit's target: bound by a loop around (or a constant), or free in the range of its index. */
 typedef struct UnitAxis {
@@ -80,6 +88,7 @@ typedef struct Lowering {
   BufferId *buffers; /* by tensor, NONE until needed */
   int *depth;        /* by tensor and axis (tensor * MOST_AXES + axis): depth of the loop that runs over it, 0: none */
   bool *is_folded;   /* likewise */
+  Halo *halos;       /* by tensor */
   int open_count;
   OpenLoop open[MOST_LOOPS];
   Block *block;      /* where statements go */
@@ -94,12 +103,21 @@ enum { MOST_AXES = 16 };
 /* storage.c */
 void plan_storage(Lowering *lowering, const ScheduleNode *schedule);
 BufferId buffer_of(Lowering *lowering, TensorId tensor);
+/* An index of the tensor's axis, as one of its buffer's. */
+const Expr *halo_index(const Lowering *lowering, TensorId tensor, int axis, const Expr *index);
+/* The read gives the boundary's value in the halo where it lies before index 0, and lies nowhere else outside. */
+bool is_halo_read(const Lowering *lowering, const Expr *read);
 int innermost_axis(const Lowering *lowering, BufferId buffer);
 
 /* wanted.c */
 void plan_wanted(Lowering *lowering);
 /* The condition under which the caller wants what depends on the tensor; NULL: always. */
 const Expr *wanted_condition(Lowering *lowering, TensorId tensor);
+
+/* halo.c */
+void plan_halos(Lowering *lowering, const ScheduleNode *schedule);
+/* Stages that fill the halos of what the loop defines. */
+void fill_halos(Lowering *lowering, const ScheduleNode *loop);
 
 /* split_domain.c: calls `emit` for each part. */
 typedef void UnitEmit(Lowering *lowering, Unit *unit);
@@ -113,6 +131,7 @@ const Expr *lower_expr(Lowering *lowering, const Expr *expr, const Expr *guard, 
 /* Number of loads that would have to gather when lanes run along the index. */
 int gather_count(Lowering *lowering, const Expr *expr, IndexId index);
 const Expr **unit_indices(Lowering *lowering, const Unit *unit);
+const Expr **store_indices(Lowering *lowering, const Unit *unit); /* of its buffer */
 /* Free axes of the unit in memory order of its target, outermost first: axis numbers; returns their count. */
 int free_axes(Lowering *lowering, const Unit *unit, int *out_axes);
 
@@ -137,6 +156,8 @@ void flush_group(Lowering *lowering);
 
 void lower_map(Lowering *lowering, Unit *unit);
 void lower_equation(Lowering *lowering, int equation);
+/* The index of an open loop over this axis of the equation's target, or NULL. */
+const Expr *bound_axis(const Lowering *lowering, int equation, int axis);
 /* The whole loop as one stage, where it is of this kind. */
 bool lower_scan(Lowering *lowering, const ScheduleNode *node);
 bool lower_scatter(Lowering *lowering, Unit *unit);

@@ -72,11 +72,11 @@ static const Expr *lower_read(LowerWalk *walk, const Expr *expr, const Expr *gua
   }
   Ranges ranges = lowering_ranges(lowering);
   const Tensor *tensor = &lowering->program->tensors[expr->id];
-  const Expr *inside = ranges_inside(&ranges, tensor, expr);
+  const Expr *inside = is_halo_read(lowering, expr) ? NULL : ranges_inside(&ranges, tensor, expr);
   const Expr *access = conjunction(arena, guard, inside);
   if (!inside) access = NULL; /* in range whatever the guard says */
   const Expr **indices = ARENA_ARRAY(arena, const Expr *, expr->arg_count);
-  for (int n = 0; n < expr->arg_count; n++) indices[n] = lower_node(walk, expr->args[n], access);
+  for (int n = 0; n < expr->arg_count; n++) indices[n] = halo_index(lowering, expr->id, n, lower_node(walk, expr->args[n], access));
   BufferId buffer = buffer_of(lowering, expr->id);
   if (lowering->kernel->buffers[buffer].home == HOME_STATE || lowering->kernel->buffers[buffer].home == HOME_COTANGENT)
     access = conjunction(arena, access, expr_given(arena, buffer)); /* a missing one is zero */
@@ -159,9 +159,16 @@ const Expr **unit_indices(Lowering *lowering, const Unit *unit) {
 }
 
 int free_axes(Lowering *lowering, const Unit *unit, int *out_axes) {
-  const Buffer *buffer = &lowering->kernel->buffers[buffer_of(lowering, unit->target)];
+  BufferId id = buffer_of(lowering, unit->target);
+  const Buffer *buffer = &lowering->kernel->buffers[id];
   int count = 0;
   for (int n = 0; n < unit->rank; n++)
     if (!unit->axes[buffer->order[n]].bound) out_axes[count++] = buffer->order[n];
   return count;
+}
+
+const Expr **store_indices(Lowering *lowering, const Unit *unit) {
+  const Expr **indices = unit_indices(lowering, unit);
+  for (int n = 0; n < unit->rank; n++) indices[n] = halo_index(lowering, unit->target, n, indices[n]);
+  return indices;
 }

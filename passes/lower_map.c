@@ -93,7 +93,9 @@ static void add_to_group(Lowering *lowering, const Unit *unit, const Expr *value
   Forwarded forwarded = {.tensor = unit->target, .local = local, .value = value, .indices = ARENA_ARRAY(lowering->arena, const Expr *, unit->rank)};
   const Expr **indices = unit_indices(lowering, unit);
   for (int n = 0; n < unit->rank; n++) forwarded.indices[n] = rename_axes(lowering, unit, indices[n], count, axes);
-  Statement *store = statement_store(kernel, buffer, forwarded.indices, expr_local(lowering->arena, type, local));
+  const Expr **places = ARENA_ARRAY(lowering->arena, const Expr *, unit->rank);
+  for (int n = 0; n < unit->rank; n++) places[n] = halo_index(lowering, unit->target, n, forwarded.indices[n]);
+  Statement *store = statement_store(kernel, buffer, places, expr_local(lowering->arena, type, local));
   store->source = unit->equation->source;
   block_append(&group->block, store);
   ARENA_PUSH(lowering->arena, group->forwarded, group->forwarded_count, forwarded);

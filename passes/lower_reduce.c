@@ -53,7 +53,7 @@ void lower_reduce(Lowering *lowering, Unit *unit) {
   Statement *reduce = statement_reduce(kernel, local, unit->equation->reduce, unit->reduce_count, order, guard,
                                        lower_expr(lowering, unit->value, NULL, false), lower_expr(lowering, unit->body, unit->guard, false), is_vector);
   reduce->source = unit->equation->source;
-  Statement *store = statement_store(kernel, buffer, unit_indices(lowering, unit), expr_local(arena, type, local));
+  Statement *store = statement_store(kernel, buffer, store_indices(lowering, unit), expr_local(arena, type, local));
   reduce->next = store;
   if (count)
     innermost->body = statement_loop(kernel, is_vector ? LOOP_SEQUENTIAL : LOOP_VECTOR, loops[count - 1], low, high, reduce);

@@ -29,7 +29,7 @@ static Statement *initial_stage(Lowering *lowering, const Unit *unit, BufferId b
   const Expr *low, *high;
   Statement *innermost, *stage = parallel_nest(lowering, count, loops, 256, &low, &high, &innermost);
   const Expr *start = unit->value ? lower_expr(lowering, unit->value, NULL, false) : expr_number(lowering->arena, 0);
-  Statement *store = statement_store(lowering->kernel, buffer, unit_indices(lowering, unit), start);
+  Statement *store = statement_store(lowering->kernel, buffer, store_indices(lowering, unit), start);
   innermost->body = statement_loop(lowering->kernel, LOOP_VECTOR, loops[count - 1], low, high, store);
   return stage;
 }
@@ -62,7 +62,7 @@ bool lower_scatter(Lowering *lowering, Unit *unit) {
   const Expr *low, *high;
   Statement *innermost, *stage = parallel_nest(lowering, kept, loops, 16, &low, &high, &innermost);
   stage->source = unit->equation->source;
-  const Expr **indices = unit_indices(lowering, unit);
+  const Expr **indices = store_indices(lowering, unit);
   indices[axis] = lower_expr(lowering, place, NULL, false);
   const Expr *now = expr_load(arena, TYPE_REAL, buffer, unit->rank, indices, NULL);
   Statement *work = statement_store(kernel, buffer, indices, expr_binary(arena, OP_ADD, now, lower_expr(lowering, body, rest, false)));

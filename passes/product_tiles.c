@@ -73,7 +73,7 @@ static Statement *tiles(Product *product, const Span *rows, const Span *columns,
   const Expr **all = ARENA_ARRAY(arena, const Expr *, kernel->index_count);
   memcpy(all, by, sizeof *all * (size_t)kernel->index_count);
   all[column_axis] = expr_binary(arena, OP_ADD, size_expr(arena, kernel->indices[column_axis].low), expr_index(arena, column));
-  const Expr **indices = unit_indices(lowering, product->unit);
+  const Expr **indices = store_indices(lowering, product->unit);
   for (int n = 0; n < product->unit->rank; n++) indices[n] = expr_substitute(arena, indices[n], kernel->index_count, all);
   const Expr *value = product->unit->value ? lower_expr(lowering, expr_substitute(arena, product->unit->value, kernel->index_count, all), NULL, false) : NULL;
   const Expr *depth = product->depth, *start = integer(lowering, 0);

@@ -133,6 +133,7 @@ BufferId buffer_of(Lowering *lowering, TensorId tensor) {
   BufferId id = kernel_add_buffer(lowering->kernel, t->name, t->type, t->rank, t->shape, home, slot);
   Buffer *buffer = &lowering->kernel->buffers[id];
   if (home == HOME_WORKSPACE) choose_layout(lowering, tensor, buffer);
+  if (lowering->halos[tensor].slots) buffer->shape[lowering->halos[tensor].axis].constant += lowering->halos[tensor].slots;
   if (port != NONE) buffer->has_turns = program->ports[port].has_turns;
   lowering->buffers[tensor] = id;
   return id;

@@ -45,19 +45,17 @@ void plan_wanted(Lowering *lowering) {
   lowering->results = spread.results;
 }
 
-/* A tensor that is the state's own is still left out when no state is wanted. */
-static bool is_result_of_state(const Program *program, TensorId tensor) {
-  for (int n = 0; n < program->port_count; n++) {
-    PortKind kind = program->ports[n].kind;
-    if (program->ports[n].tensor == tensor && (kind == PORT_CARRY_OUT || kind == PORT_FINAL_STATE)) return true;
-  }
+/* Nothing reads the tensor of a result, and its memory is the caller's: without it there is nowhere to write to. */
+static bool is_result(const Program *program, TensorId tensor) {
+  for (int n = 0; n < program->port_count; n++)
+    if (program->ports[n].tensor == tensor && port_is_result(program->ports[n].kind)) return true;
   return false;
 }
 
 const Expr *wanted_condition(Lowering *lowering, TensorId tensor) {
   const Program *program = lowering->program;
   if (lowering->open_count) return NULL;
-  if (is_result_of_state(program, tensor)) return expr_given(lowering->arena, buffer_of(lowering, tensor));
+  if (is_result(program, tensor)) return expr_given(lowering->arena, buffer_of(lowering, tensor));
   uint64_t results = lowering->results[tensor];
   if (results & (uint64_t)1 << ALWAYS || __builtin_popcountll(results) > MOST_CONDITIONS) return NULL;
   const Expr *wanted = NULL;
