@@ -46,9 +46,20 @@ static bool mixes_elements(const Group *group) {
 static Statement *scan_stage(Lowering *lowering, const ScheduleNode *node) {
   Group *group = &lowering->group;
   Kernel *kernel = lowering->kernel;
+  /* a short last axis is taken together with some of the one before, so that a step touches whole cache lines */
+  IndexId last = group->loops[group->loop_count - 1];
+  Size from = kernel->indices[last].low, to = kernel->indices[last].high;
+  bool is_short = group->loop_count > 1 && from.symbol == to.symbol && to.constant - from.constant < MAP_CHUNK;
+  int64_t chunk = is_short ? (MAP_CHUNK + to.constant - from.constant - 1) / (to.constant - from.constant) : MAP_CHUNK;
   const Expr *low, *high;
-  Statement *innermost, *stage = parallel_nest(lowering, group->loop_count, group->loops, MAP_CHUNK, &low, &high, &innermost);
-  Statement *lanes = statement_loop(kernel, LOOP_VECTOR, group->loops[group->loop_count - 1], low, high, group->block.first);
+  Statement *innermost, *stage = parallel_nest(lowering, group->loop_count - is_short, group->loops, chunk, &low, &high, &innermost);
+  Statement *lanes;
+  if (is_short) {
+    lanes = statement_loop(kernel, LOOP_VECTOR, last, size_expr(lowering->arena, from), size_expr(lowering->arena, to), group->block.first);
+    lanes = statement_loop(kernel, LOOP_SEQUENTIAL, group->loops[group->loop_count - 2], low, high, lanes);
+  } else {
+    lanes = statement_loop(kernel, LOOP_VECTOR, last, low, high, group->block.first);
+  }
   const Index *range = &kernel->indices[node->index];
   Statement *time = statement_loop(kernel, LOOP_SEQUENTIAL, node->index, size_expr(lowering->arena, range->low), size_expr(lowering->arena, range->high), lanes);
   time->is_reversed = node->is_reversed;

@@ -98,6 +98,9 @@ static void optimise(Runner *runner, const char *what, Program *program) {
   }
   run(runner, "order_sums", what, program);
   run(runner, "dead", what, program);
+  run(runner, "hoist", what, program); /* after the others have made expressions small */
+  run(runner, "common", what, program);
+  run(runner, "dead", what, program);
 }
 
 static Kernel *make_kernel(Runner *runner, Program *program, EntryKind entry, bool has_step) {
