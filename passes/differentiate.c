@@ -162,11 +162,22 @@ static const Expr *sum_over(Differentiation *d, TensorId tensor, const Expr *bod
   return program_read(program, sum, reads, NULL);
 }
 
+static void note_read(void *context, const Expr *expr) {
+  if (expr->op == OP_READ) *(bool *)context = true;
+}
+
+/* A condition on data may be read where the guard holds only, so it stays inside of the guard. */
+static bool is_on_indices(const Expr *condition) {
+  bool has_read = false;
+  expr_visit(condition, note_read, &has_read);
+  return !has_read;
+}
+
 /* Moves select(c, x, 0) into the guard, and what of the guard only bounds one variable into its range. A variable that
  * is left with one value is replaced by it. */
 static const Expr *narrow(Program *program, const Expr *body, const Expr **guard, int *free_count, IndexId *free) {
   Arena *arena = program->arena;
-  while (body->op == OP_SELECT) {
+  while (body->op == OP_SELECT && is_on_indices(body->args[0])) {
     if (expr_is_number(body->args[2], 0)) {
       *guard = conjunction(arena, *guard, body->args[0]);
       body = body->args[1];
@@ -300,9 +311,9 @@ static void add_seeds(Differentiation *d, bool has_objective) {
   int ports = program->port_count;
   for (int n = 0; n < ports; n++) {
     Port port = program->ports[n];
-    if (!is_result(program, &port, has_objective)) continue;
+    if (port.kind != (has_objective ? PORT_OBJECTIVE : PORT_OUTPUT)) continue;
     const Expr *seed = expr_number(program->arena, 1);
-    if (!has_objective) {
+    if (!has_objective) { /* one for each output, integers too: callers find them by the output's number */
       const Tensor *tensor = &program->tensors[port.tensor];
       const char *name = arena_format(program->arena, "cotangent.%s", port.name);
       TensorId cotangent = program_add_tensor(program, name, TYPE_REAL, tensor->rank, tensor->shape);

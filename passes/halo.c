@@ -53,7 +53,7 @@ void plan_halos(Lowering *lowering, const ScheduleNode *nodes) {
     for (int m = 0; m < node->member_count; m++) {
       TensorId target = program->equations[node->members[m]].target, before = boundary_before(program, target, node->axes[m]);
       bool is_folded = lowering->is_folded[target * MOST_AXES + node->axes[m]];
-      if (before == NONE || is_folded || has_port(program, target) || !is_known(program, before)) continue;
+      if (before == NONE || (is_folded && !lowering->is_contracted[target]) || has_port(program, target) || !is_known(program, before)) continue;
       lowering->halos[target] = (Halo){(int)program->tensors[before].shape[0].constant, node->axes[m], before};
     }
     plan_halos(lowering, node->body);

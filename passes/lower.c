@@ -176,14 +176,14 @@ static void lower_unit(Lowering *lowering, Unit *unit) {
   lower_reduce(lowering, unit);
 }
 
-void lower_equation(Lowering *lowering, int number) {
+Unit unit_of(Lowering *lowering, int number, const Expr *const *bound) {
   const Equation *equation = &lowering->program->equations[number];
   Unit unit = {.equation = equation, .target = equation->target, .rank = lowering->program->tensors[equation->target].rank};
   unit.axes = ARENA_ARRAY(lowering->arena, UnitAxis, unit.rank);
   const Expr **replacements = ARENA_ARRAY(lowering->arena, const Expr *, lowering->program->index_count);
   for (int n = 0; n < unit.rank; n++) {
     unit.axes[n].index = equation->indices[n];
-    unit.axes[n].bound = bound_axis(lowering, number, n);
+    unit.axes[n].bound = bound[n];
     replacements[equation->indices[n]] = unit.axes[n].bound;
   }
   unit.value = bind_parts(lowering, equation->value, replacements);
@@ -192,6 +192,14 @@ void lower_equation(Lowering *lowering, int number) {
   unit.reduce_count = equation->reduce_count;
   unit.reduce_indices = equation->reduce_indices;
   buffer_of(lowering, unit.target);
+  return unit;
+}
+
+void lower_equation(Lowering *lowering, int number) {
+  int rank = lowering->program->tensors[lowering->program->equations[number].target].rank;
+  const Expr **bound = ARENA_ARRAY(lowering->arena, const Expr *, rank);
+  for (int n = 0; n < rank; n++) bound[n] = bound_axis(lowering, number, n);
+  Unit unit = unit_of(lowering, number, bound);
   split_unit(lowering, &unit, lower_unit);
 }
 
@@ -200,7 +208,7 @@ static void lower_nodes(Lowering *lowering, const ScheduleNode *nodes);
 static void lower_loop(Lowering *lowering, const ScheduleNode *node) {
   flush_group(lowering);
   fill_halos(lowering, node);
-  if (lower_scan(lowering, node)) return;
+  if (lower_sweep(lowering, node) || lower_scan(lowering, node)) return;
   if (lowering->open_count == MOST_LOOPS) internal_error("more than %d nested loops", MOST_LOOPS);
   Kernel *kernel = lowering->kernel;
   Block *outer = lowering->block, body = {0};
@@ -226,7 +234,7 @@ static void lower_nodes(Lowering *lowering, const ScheduleNode *nodes) {
   for (const ScheduleNode *node = nodes; node; node = node->next) {
     if (node->equation == NONE)
       lower_loop(lowering, node);
-    else
+    else if (!lowering->is_readout[node->equation])
       lower_equation(lowering, node->equation);
   }
 }
@@ -240,6 +248,7 @@ Kernel *lower_program(Arena *arena, const Program *program, EntryKind entry, Pas
   for (int n = 0; n < own->index_count; n++)
     kernel_add_index(lowering.kernel, own->indices[n].name, own->indices[n].low, own->indices[n].high);
   plan_storage(&lowering, schedule);
+  plan_sweeps(&lowering, schedule);
   plan_halos(&lowering, schedule);
   plan_wanted(&lowering);
   Block body = {0};

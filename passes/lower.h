@@ -8,6 +8,7 @@
  *   lower_expr.c     reads become loads, with guards where they could lie outside
  *   lower_map.c      groups of equations without reduction, fused
  *   lower_scan.c     recurrences whose elements do not mix: time inside of the parallel loop
+ *   plan_sweep.c, lower_sweep.c   such a recurrence with what is read out of it at each step, so that its state is not kept
  *   lower_product.c  sums of products of two factors: packed panels and register tiles (product.h)
  *   lower_scatter.c  sums guarded by "this element is the one that was read"
  *   lower_reduce.c   every other reduction
@@ -26,6 +27,16 @@ typedef struct Halo {
   int slots, axis; /* slots 0: none */
   TensorId before; /* the boundary tensor that is copied there */
 } Halo;
+
+/* A loop over time that takes the equations which read its state along, and keeps the state of one step only. */
+typedef struct Sweep {
+  const ScheduleNode *loop;
+  int count;      /* equations of the loop, then the readouts */
+  int *equations;
+  int *axes;      /* the axis of each target that the loop runs over */
+  int *shared;    /* by equation and number: the axis of its target that is the shared axis of this number */
+  int shared_count; /* axes along which elements don't mix, in memory order of the first target */
+} Sweep;
 
 /* One axis of a unit's target: bound by a loop around (or a constant), or free in the range of its index. */
 typedef struct UnitAxis {
@@ -89,6 +100,12 @@ typedef struct Lowering {
   int *depth;        /* by tensor and axis (tensor * MOST_AXES + axis): depth of the loop that runs over it, 0: none */
   bool *is_folded;   /* likewise */
   Halo *halos;       /* by tensor */
+  int sweep_count;
+  Sweep *sweeps;
+  bool *is_readout;    /* by equation: done inside of a sweep */
+  bool *is_contracted; /* by tensor: a sweep keeps one step of it */
+  int *innermost;      /* by tensor: the axis that a sweep wants innermost in memory, plus one; 0: as it is */
+  struct Sweeping *sweeping; /* the one being lowered */
   int open_count;
   OpenLoop open[MOST_LOOPS];
   Block *block;      /* where statements go */
@@ -156,6 +173,8 @@ void flush_group(Lowering *lowering);
 
 void lower_map(Lowering *lowering, Unit *unit);
 void lower_equation(Lowering *lowering, int equation);
+/* The equation with these indices (by axis, NULL: free) bound. */
+Unit unit_of(Lowering *lowering, int equation, const Expr *const *bound);
 /* The index of an open loop over this axis of the equation's target, or NULL. */
 const Expr *bound_axis(const Lowering *lowering, int equation, int axis);
 /* The whole loop as one stage, where it is of this kind. */
@@ -163,6 +182,13 @@ bool lower_scan(Lowering *lowering, const ScheduleNode *node);
 bool lower_scatter(Lowering *lowering, Unit *unit);
 bool lower_product(Lowering *lowering, Unit *unit);
 void lower_reduce(Lowering *lowering, Unit *unit);
+
+/* plan_sweep.c: after plan_storage, before plan_halos. */
+void plan_sweeps(Lowering *lowering, const ScheduleNode *schedule);
+/* lower_sweep.c: false when the loop is none. */
+bool lower_sweep(Lowering *lowering, const ScheduleNode *node);
+/* Whether lanes run along a reduction index, which is then the last of `order`, or along the innermost of the axes. */
+bool choose_lanes(Lowering *lowering, const Unit *unit, int count, const int *axes, IndexId *order);
 
 /* plan_memory.c: assigns slots to the workspace buffers. */
 void plan_memory(Kernel *kernel);

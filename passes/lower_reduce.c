@@ -12,8 +12,7 @@ static bool is_small(const Lowering *lowering, IndexId index) {
   return range->low.symbol == NONE && range->high.symbol == NONE && range->high.constant - range->low.constant < FEW;
 }
 
-/* The reduction index that lanes should run along; the reduction indices are reordered to have it last. */
-static bool choose_lanes(Lowering *lowering, const Unit *unit, int count, const int *axes, IndexId *order) {
+bool choose_lanes(Lowering *lowering, const Unit *unit, int count, const int *axes, IndexId *order) {
   int best = NONE, best_score = 0;
   for (int n = 0; n < unit->reduce_count; n++) {
     order[n] = unit->reduce_indices[n];

@@ -82,6 +82,7 @@ void plan_storage(Lowering *lowering, const ScheduleNode *schedule) {
   Program *program = lowering->program;
   lowering->depth = ARENA_ARRAY(lowering->arena, int, program->tensor_count * MOST_AXES);
   lowering->is_folded = ARENA_ARRAY(lowering->arena, bool, program->tensor_count * MOST_AXES);
+  lowering->innermost = ARENA_ARRAY(lowering->arena, int, program->tensor_count);
   lowering->buffers = ARENA_ARRAY(lowering->arena, BufferId, program->tensor_count);
   for (int n = 0; n < program->tensor_count; n++) lowering->buffers[n] = NONE;
   plan_nodes(lowering, schedule, 1);
@@ -118,8 +119,10 @@ static void choose_layout(Lowering *lowering, TensorId tensor, Buffer *buffer) {
   for (int depth = 1; depth <= MOST_LOOPS; depth++)
     for (int n = 0; n < buffer->rank; n++)
       if (lowering->depth[tensor * MOST_AXES + n] == depth) buffer->order[placed++] = n;
+  int last = lowering->innermost[tensor] - 1;
   for (int n = 0; n < buffer->rank; n++)
-    if (!lowering->depth[tensor * MOST_AXES + n]) buffer->order[placed++] = n;
+    if (!lowering->depth[tensor * MOST_AXES + n] && n != last) buffer->order[placed++] = n;
+  if (placed < buffer->rank) buffer->order[placed] = last;
   for (int n = 0; n < buffer->rank; n++) buffer->is_folded[n] = lowering->is_folded[tensor * MOST_AXES + n];
 }
 
