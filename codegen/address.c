@@ -11,7 +11,7 @@
 static LLVMValueRef emit_extent(Emitter *emitter, Size size) {
   LLVMValueRef constant = emit_constant(emitter, size.constant);
   if (size.symbol == NONE) return constant;
-  return LLVMBuildNSWAdd(emitter->entry_builder, emitter->symbols[size.symbol], constant, "");
+  return LLVMBuildNSWAdd(emitter->entry_builder, emit_symbol(emitter, size.symbol), constant, "");
 }
 
 static void emit_strides(Emitter *emitter, const Buffer *buffer, LLVMValueRef *out_strides) {
@@ -36,7 +36,7 @@ static LLVMValueRef alias_tag(Emitter *emitter, BufferId id) {
   LLVMContextRef context = emitter->codegen->context;
   const Buffer *buffer = &emitter->kernel->buffers[id];
   bool is_state = buffer->home == HOME_CARRY_IN || buffer->home == HOME_CARRY_OUT || buffer->home == HOME_FINAL_STATE;
-  const char *name = is_state ? "state" : arena_format(emitter->codegen->arena, "buffer %d", id);
+  const char *name = is_state ? "state" : arena_format(emitter->codegen->arena, "buffer %d", emitter->used_buffers++);
   LLVMMetadataRef text = LLVMMDStringInContext2(context, name, strlen(name));
   LLVMMetadataRef zero = LLVMValueAsMetadata(emit_constant(emitter, 0));
   LLVMMetadataRef type = LLVMMDNodeInContext2(context, (LLVMMetadataRef[]){text, emitter->alias_root, zero}, 3);
@@ -56,8 +56,18 @@ static LLVMValueRef load_constant(Emitter *emitter, LLVMBuilderRef builder, LLVM
   return load;
 }
 
+/* The address of a symbol or buffer: for a stage the next word of its view. */
 static LLVMValueRef frame_entry(Emitter *emitter, int field, int number) {
   Codegen *codegen = emitter->codegen;
+  FrameViews *views = emitter->views;
+  if (emitter->is_stage) {
+    LLVMTypeRef frame = kernel_frame_type(codegen, emitter->kernel);
+    int64_t word = (int64_t)LLVMABISizeOfType(codegen->data_layout, field == 2 ? codegen->type_i64 : codegen->type_ptr);
+    int64_t from = (int64_t)LLVMOffsetOfElement(codegen->data_layout, frame, (unsigned)field) + number * word;
+    LLVMValueRef index = emit_constant(emitter, views->count - emitter->view_first);
+    ARENA_PUSH(codegen->arena, views->offsets, views->count, from);
+    return LLVMBuildInBoundsGEP2(emitter->entry_builder, codegen->type_i64, emitter->frame, &index, 1, "");
+  }
   LLVMValueRef path[] = {LLVMConstInt(codegen->type_i32, 0, false), LLVMConstInt(codegen->type_i32, (unsigned)field, false),
                          LLVMConstInt(codegen->type_i32, (unsigned)number, false)};
   LLVMTypeRef type = kernel_frame_type(codegen, emitter->kernel);
@@ -88,6 +98,15 @@ static void use_statements(const Statement *statement, bool is_alone, bool *is_u
   }
 }
 
+LLVMValueRef emit_symbol(Emitter *emitter, SymbolId id) {
+  LLVMValueRef *symbol = &emitter->symbols[id];
+  if (*symbol) return *symbol;
+  const char *name = emitter->kernel->symbols[id].name;
+  *symbol = load_constant(emitter, emitter->entry_builder, emitter->codegen->type_i64, frame_entry(emitter, 2, id));
+  LLVMSetValueName2(*symbol, name, strlen(name));
+  return *symbol;
+}
+
 static void emit_buffer(Emitter *emitter, BufferId id) {
   const Buffer *buffer = &emitter->kernel->buffers[id];
   emitter->bases[id] = load_constant(emitter, emitter->entry_builder, emitter->codegen->type_ptr, frame_entry(emitter, 3, id));
@@ -104,10 +123,6 @@ void emit_buffers(Emitter *emitter, const Statement *used_by, bool is_alone) {
   LLVMMetadataRef text = LLVMMDStringInContext2(codegen->context, root, sizeof root - 1);
   emitter->alias_root = LLVMMDNodeInContext2(codegen->context, &text, 1);
   emitter->symbols = ARENA_ARRAY(codegen->arena, LLVMValueRef, kernel->symbol_count);
-  for (int n = 0; n < kernel->symbol_count; n++) {
-    emitter->symbols[n] = load_constant(emitter, emitter->entry_builder, codegen->type_i64, frame_entry(emitter, 2, n));
-    LLVMSetValueName2(emitter->symbols[n], kernel->symbols[n].name, strlen(kernel->symbols[n].name));
-  }
   emitter->bases = ARENA_ARRAY(codegen->arena, LLVMValueRef, kernel->buffer_count);
   emitter->strides = ARENA_ARRAY(codegen->arena, LLVMValueRef *, kernel->buffer_count);
   emitter->alias_tags = ARENA_ARRAY(codegen->arena, LLVMValueRef, kernel->buffer_count);

@@ -1,9 +1,9 @@
 /* checks.c - what is wrong with a call is said before anything is computed.
  *
  * An entry checks what its kernel uses and nothing else: an input that only the objective reads may be missing where the
- * objective is not computed. Loops over tables keep the code independent of the number of turns of a repeat.
+ * objective is not computed. One function checks all entries; what they need stands in their plans.
  */
-#include "codegen/module.h"
+#include "codegen/size_program.h"
 
 /* int32 fail(call, code, argument, index, element, value, low, high): fills the fault and returns the code. */
 static void build_fail_function(ModuleEmitter *emitter) {
@@ -23,78 +23,56 @@ static void build_fail_function(ModuleEmitter *emitter) {
   LLVMBuildRet(builder, LLVMGetParam(function, 1));
 }
 
-/* ptr entry_of(ptr table, int64 index): table[index], or null when there is no table. */
-static void build_entry_of_function(ModuleEmitter *emitter) {
-  LLVMTypeRef types[] = {emitter->codegen->type_ptr, emitter->codegen->type_i64};
-  LLVMValueRef function = emitter->entry_of = build_function(emitter, "entry_of", emitter->codegen->type_ptr, types, 2);
-  LLVMBasicBlockRef missing = build_block(emitter, "missing"), given = build_block(emitter, "given");
-  LLVMBuildCondBr(emitter->builder, build_is_null(emitter, LLVMGetParam(function, 0)), missing, given);
-  LLVMPositionBuilderAtEnd(emitter->builder, missing);
-  LLVMBuildRet(emitter->builder, build_null(emitter));
-  LLVMPositionBuilderAtEnd(emitter->builder, given);
-  LLVMBuildRet(emitter->builder, build_table_load(emitter, LLVMGetParam(function, 0), LLVMGetParam(function, 1)));
-}
-
 typedef struct Search {
-  LLVMValueRef function, index;
-  LLVMBasicBlockRef next;
+  LLVMValueRef function;
+  TableLoop loop;
 } Search;
 
 /* The head of an internal function that looks at index = 0 .. count: search_end says whether the one at `index` is found. */
 static Search search_begin(ModuleEmitter *emitter, const char *name, LLVMTypeRef *types, unsigned count,
                            unsigned limit_parameter) {
-  LLVMBuilderRef builder = emitter->builder;
-  LLVMTypeRef i64 = emitter->codegen->type_i64;
-  Search search = {.function = build_function(emitter, name, i64, types, count)};
-  LLVMBasicBlockRef entry = LLVMGetInsertBlock(builder);
-  LLVMBasicBlockRef head = build_block(emitter, "head"), body = build_block(emitter, "body"), none = build_block(emitter, "none");
-  search.next = head;
-  LLVMBuildBr(builder, head);
-  LLVMPositionBuilderAtEnd(builder, head);
-  search.index = LLVMBuildPhi(builder, i64, "index");
-  LLVMValueRef zero = build_i64(emitter, 0);
-  LLVMAddIncoming(search.index, &zero, &entry, 1);
-  LLVMValueRef is_inside = LLVMBuildICmp(builder, LLVMIntSLT, search.index, LLVMGetParam(search.function, limit_parameter), "");
-  LLVMBuildCondBr(builder, is_inside, body, none);
-  LLVMPositionBuilderAtEnd(builder, none);
-  LLVMBuildRet(builder, build_i64(emitter, -1));
-  LLVMPositionBuilderAtEnd(builder, body);
+  Search search = {.function = build_function(emitter, name, emitter->codegen->type_i64, types, count)};
+  search.loop = table_loop_begin(emitter, build_i64(emitter, 0), LLVMGetParam(search.function, limit_parameter));
   return search;
 }
 
-/* Returns the index when found, goes on to the next otherwise. */
+/* Returns the index when found, goes on to the next otherwise; -1 when none is. */
 static void search_end(ModuleEmitter *emitter, Search *search, LLVMValueRef is_found) {
   LLVMBuilderRef builder = emitter->builder;
-  LLVMBasicBlockRef found = build_block(emitter, "found"), body = LLVMGetInsertBlock(builder);
-  LLVMValueRef next = LLVMBuildAdd(builder, search->index, build_i64(emitter, 1), "");
-  LLVMAddIncoming(search->index, &next, &body, 1);
-  LLVMBuildCondBr(builder, is_found, found, search->next);
+  LLVMBasicBlockRef found = build_block(emitter, "found"), next = build_block(emitter, "next");
+  LLVMBuildCondBr(builder, is_found, found, next);
   LLVMPositionBuilderAtEnd(builder, found);
-  LLVMBuildRet(builder, search->index);
+  LLVMBuildRet(builder, search->loop.index);
+  LLVMPositionBuilderAtEnd(builder, next);
+  table_loop_end(emitter, &search->loop);
+  LLVMBuildRet(builder, build_i64(emitter, -1));
 }
 
-void build_check_functions(ModuleEmitter *emitter) {
-  LLVMTypeRef i64 = emitter->codegen->type_i64, i32 = emitter->codegen->type_i32, ptr = emitter->codegen->type_ptr;
-  LLVMBuilderRef builder = emitter->builder;
-  build_fail_function(emitter);
-  build_entry_of_function(emitter);
-
-  /* int64 first_null(ptr table, int64 count): the first null entry, or -1 */
-  LLVMTypeRef table_types[] = {ptr, i64};
-  Search search = search_begin(emitter, "first_null", table_types, 2, 1);
+/* int64 first_null(ptr table, int64 count): the first null entry, or -1 */
+static void build_first_null(ModuleEmitter *emitter) {
+  LLVMTypeRef types[] = {emitter->codegen->type_ptr, emitter->codegen->type_i64};
+  Search search = search_begin(emitter, "first_null", types, 2, 1);
   emitter->first_null = search.function;
-  LLVMValueRef entry = build_table_load(emitter, LLVMGetParam(search.function, 0), search.index);
+  LLVMValueRef entry = build_table_load(emitter, LLVMGetParam(search.function, 0), search.loop.index);
   search_end(emitter, &search, build_is_null(emitter, entry));
+}
 
-  /* int64 first_outside(const int32 *values, int64 count, int64 low, int64 high): the first outside of low .. high, or -1 */
-  LLVMTypeRef value_types[] = {ptr, i64, i64, i64};
-  search = search_begin(emitter, "first_outside", value_types, 4, 1);
-  emitter->first_outside = search.function;
-  LLVMValueRef address = LLVMBuildInBoundsGEP2(builder, i32, LLVMGetParam(search.function, 0), &search.index, 1, "");
-  LLVMValueRef value = LLVMBuildSExt(builder, LLVMBuildLoad2(builder, i32, address, ""), i64, "");
+static LLVMValueRef build_element(const ModuleEmitter *emitter, LLVMValueRef values, LLVMValueRef index) {
+  LLVMTypeRef i32 = emitter->codegen->type_i32;
+  LLVMValueRef address = LLVMBuildInBoundsGEP2(emitter->builder, i32, values, &index, 1, "");
+  return LLVMBuildSExt(emitter->builder, LLVMBuildLoad2(emitter->builder, i32, address, ""), emitter->codegen->type_i64, "");
+}
+
+/* int64 first_outside(const int32 *values, int64 count, int64 low, int64 high): the first outside of low .. high, or -1 */
+static LLVMValueRef build_first_outside(ModuleEmitter *emitter) {
+  LLVMTypeRef i64 = emitter->codegen->type_i64, types[] = {emitter->codegen->type_ptr, i64, i64, i64};
+  LLVMBuilderRef builder = emitter->builder;
+  Search search = search_begin(emitter, "first_outside", types, 4, 1);
+  LLVMValueRef value = build_element(emitter, LLVMGetParam(search.function, 0), search.loop.index);
   LLVMValueRef is_below = LLVMBuildICmp(builder, LLVMIntSLT, value, LLVMGetParam(search.function, 2), "");
   LLVMValueRef is_above = LLVMBuildICmp(builder, LLVMIntSGE, value, LLVMGetParam(search.function, 3), "");
   search_end(emitter, &search, LLVMBuildOr(builder, is_below, is_above, ""));
+  return search.function;
 }
 
 /* Leaves the builder in a block that is reached when not fine; the result is where to go on. */
@@ -105,8 +83,9 @@ static LLVMBasicBlockRef build_branch_bad(const ModuleEmitter *emitter, LLVMValu
   return good;
 }
 
-void build_require(const ModuleEmitter *emitter, LLVMValueRef call, LLVMValueRef is_fine, int code, int argument,
-                   LLVMValueRef index) {
+/* Returns from the current function with the fault unless `is_fine`. */
+static void build_require(const ModuleEmitter *emitter, LLVMValueRef call, LLVMValueRef is_fine, int code, int argument,
+                          LLVMValueRef index) {
   LLVMBasicBlockRef good = build_branch_bad(emitter, is_fine);
   LLVMValueRef zero = build_i64(emitter, 0);
   LLVMValueRef arguments[] = {call, build_i32(emitter, code), build_i32(emitter, argument), index, zero, zero, zero, zero};
@@ -163,7 +142,20 @@ static void build_context_check(const ModuleEmitter *emitter, LLVMValueRef call)
   LLVMPositionBuilderAtEnd(builder, done);
 }
 
-static void build_size_checks(const ModuleEmitter *emitter, LLVMValueRef call, EntryKind entry) {
+/* Appends a part of the current function that runs only where the flag is set; the result is where to go on. */
+static LLVMBasicBlockRef build_branch(const ModuleEmitter *emitter, LLVMValueRef condition) {
+  LLVMBasicBlockRef then = build_block(emitter, "then"), after = build_block(emitter, "after");
+  LLVMBuildCondBr(emitter->builder, condition, then, after);
+  LLVMPositionBuilderAtEnd(emitter->builder, then);
+  return after;
+}
+
+static void build_join(const ModuleEmitter *emitter, LLVMBasicBlockRef after) {
+  LLVMBuildBr(emitter->builder, after);
+  LLVMPositionBuilderAtEnd(emitter->builder, after);
+}
+
+static void build_size_checks(const ModuleEmitter *emitter, LLVMValueRef call, LLVMValueRef plan, LLVMValueRef values) {
   LLVMValueRef none = build_i32(emitter, -1), batch = build_call_field(emitter, call, CALL_BATCH);
   LLVMValueRef lengths = build_call_field(emitter, call, CALL_LENGTHS);
   build_require(emitter, call, build_is_at_least(emitter, batch, build_i64(emitter, 1)), SEQRT_INVALID_ARGUMENT,
@@ -177,8 +169,8 @@ static void build_size_checks(const ModuleEmitter *emitter, LLVMValueRef call, E
     build_require(emitter, call, build_is_at_least(emitter, length, build_i64(emitter, 1)), SEQRT_INVALID_ARGUMENT,
                   SEQRT_ARGUMENT_LENGTH, build_i32(emitter, n));
   }
-  LLVMValueRef arguments[] = {build_i32(emitter, entry), batch, lengths};
-  LLVMValueRef size = build_call(emitter, emitter->workspace_size, arguments, 3);
+  LLVMValueRef arguments[] = {plan, batch, lengths, values};
+  LLVMValueRef size = build_call(emitter, emitter->measure, arguments, 4);
   build_require(emitter, call, build_is_at_least(emitter, size, build_i64(emitter, 1)), SEQRT_INVALID_ARGUMENT,
                 count ? SEQRT_ARGUMENT_LENGTH : SEQRT_ARGUMENT_BATCH, none);
   LLVMValueRef workspace = build_call_field(emitter, call, CALL_WORKSPACE);
@@ -187,53 +179,51 @@ static void build_size_checks(const ModuleEmitter *emitter, LLVMValueRef call, E
   build_require(emitter, call, is_fine, SEQRT_INVALID_ARGUMENT, SEQRT_ARGUMENT_WORKSPACE, none);
 }
 
-/* The initial state may be made inside of another entry, which then needs what it reads. */
-static bool entry_reads(const Module *module, EntryKind entry, BufferHome home, int slot) {
-  const Port *input = home == HOME_INPUT && slot >= 0 ? module_port(module, PORT_INPUT, slot) : NULL;
-  if (entry == ENTRY_FORWARD && input && input->is_for_objective) return false; /* its wrapper asks for no objective */
-  return kernel_has_home(module->kernels[entry], home, slot) ||
-         (entry_makes_state(module, entry) && kernel_has_home(module->kernels[ENTRY_INITIAL], home, slot));
+static void build_parameter_checks(const ModuleEmitter *emitter, LLVMValueRef call, LLVMValueRef plan) {
+  LLVMValueRef slots = build_plan_field(emitter, plan, PLAN_PARAMETERS);
+  LLVMBasicBlockRef after = build_branch(emitter, build_is_at_least(emitter, slots, build_i64(emitter, 1)));
+  LLVMValueRef table = build_call_field(emitter, call, CALL_PARAMETERS);
+  build_require(emitter, call, build_not_null(emitter, table), SEQRT_INVALID_ARGUMENT, SEQRT_ARGUMENT_PARAMETERS,
+                build_i32(emitter, -1));
+  LLVMValueRef arguments[] = {table, slots}, missing = build_call(emitter, emitter->first_null, arguments, 2);
+  LLVMValueRef is_fine = LLVMBuildICmp(emitter->builder, LLVMIntSLT, missing, build_i64(emitter, 0), "");
+  LLVMValueRef index = LLVMBuildTrunc(emitter->builder, missing, emitter->codegen->type_i32, "");
+  build_require(emitter, call, is_fine, SEQRT_INVALID_ARGUMENT, SEQRT_ARGUMENT_PARAMETERS, index);
+  build_join(emitter, after);
 }
 
-static void build_table_checks(const ModuleEmitter *emitter, LLVMValueRef call, EntryKind entry) {
-  const Module *module = emitter->module;
-  LLVMValueRef none = build_i32(emitter, -1);
-  if (entry_reads(module, entry, HOME_PARAMETER, -1)) {
-    int64_t slots = 0;
-    for (int n = 0; module_port(module, PORT_PARAMETER, n); n++)
-      slots += port_slot_count(module, module_port(module, PORT_PARAMETER, n));
-    LLVMValueRef table = build_call_field(emitter, call, CALL_PARAMETERS);
-    build_require(emitter, call, build_not_null(emitter, table), SEQRT_INVALID_ARGUMENT, SEQRT_ARGUMENT_PARAMETERS, none);
-    LLVMValueRef arguments[] = {table, build_i64(emitter, slots)};
-    LLVMValueRef missing = build_call(emitter, emitter->first_null, arguments, 2);
-    LLVMValueRef is_fine = LLVMBuildICmp(emitter->builder, LLVMIntSLT, missing, build_i64(emitter, 0), "");
-    LLVMValueRef index = LLVMBuildTrunc(emitter->builder, missing, emitter->codegen->type_i32, "");
-    build_require(emitter, call, is_fine, SEQRT_INVALID_ARGUMENT, SEQRT_ARGUMENT_PARAMETERS, index);
-  }
-  if (entry_reads(module, entry, HOME_INPUT, -1)) {
-    LLVMValueRef table = build_call_field(emitter, call, CALL_INPUTS);
-    build_require(emitter, call, build_not_null(emitter, table), SEQRT_INVALID_ARGUMENT, SEQRT_ARGUMENT_INPUT, none);
-    for (int n = 0; module_port(module, PORT_INPUT, n); n++) {
-      if (!entry_reads(module, entry, HOME_INPUT, n)) continue;
-      LLVMValueRef input = build_table_load(emitter, table, build_i64(emitter, n));
-      build_require(emitter, call, build_not_null(emitter, input), SEQRT_INVALID_ARGUMENT, SEQRT_ARGUMENT_INPUT,
-                    build_i32(emitter, n));
-    }
-  }
-  if (kernel_has_home(module->kernels[entry], HOME_COTANGENT, -1)) {
-    LLVMValueRef table = build_call_field(emitter, call, CALL_COTANGENTS);
-    build_require(emitter, call, build_not_null(emitter, table), SEQRT_INVALID_ARGUMENT, SEQRT_ARGUMENT_COTANGENT, none);
-  }
+static void build_input_checks(const ModuleEmitter *emitter, LLVMValueRef call, LLVMValueRef plan) {
+  LLVMBasicBlockRef after = build_branch(emitter, build_plan_flag(emitter, plan, FLAG_READS_INPUTS));
+  LLVMValueRef table = build_call_field(emitter, call, CALL_INPUTS);
+  build_require(emitter, call, build_not_null(emitter, table), SEQRT_INVALID_ARGUMENT, SEQRT_ARGUMENT_INPUT,
+                build_i32(emitter, -1));
+  LLVMValueRef inputs = build_plan_field(emitter, plan, PLAN_INPUTS);
+  TableLoop loop = table_loop_begin(emitter, build_i64(emitter, 0), build_plan_field(emitter, plan, PLAN_INPUT_COUNT));
+  LLVMValueRef number = build_table_number(emitter, inputs, loop.index, 1, 0);
+  LLVMValueRef index = LLVMBuildTrunc(emitter->builder, number, emitter->codegen->type_i32, "");
+  build_require(emitter, call, build_not_null(emitter, build_table_load(emitter, table, number)), SEQRT_INVALID_ARGUMENT,
+                SEQRT_ARGUMENT_INPUT, index);
+  table_loop_end(emitter, &loop);
+  build_join(emitter, after);
+}
+
+static void build_table_checks(const ModuleEmitter *emitter, LLVMValueRef call, LLVMValueRef plan) {
+  build_parameter_checks(emitter, call, plan);
+  build_input_checks(emitter, call, plan);
+  LLVMBasicBlockRef after = build_branch(emitter, build_plan_flag(emitter, plan, FLAG_READS_COTANGENTS));
+  LLVMValueRef table = build_call_field(emitter, call, CALL_COTANGENTS);
+  build_require(emitter, call, build_not_null(emitter, table), SEQRT_INVALID_ARGUMENT, SEQRT_ARGUMENT_COTANGENT,
+                build_i32(emitter, -1));
+  build_join(emitter, after);
 }
 
 /* A given state must be aligned, of this model, and at a sensible position. */
-static void build_given_state_checks(const ModuleEmitter *emitter, LLVMValueRef call, EntryKind entry, LLVMValueRef state_in) {
+static void build_given_state_checks(const ModuleEmitter *emitter, LLVMValueRef call, LLVMValueRef plan,
+                                     LLVMValueRef state_in) {
   LLVMBuilderRef builder = emitter->builder;
   LLVMTypeRef i64 = emitter->codegen->type_i64;
   LLVMValueRef none = build_i32(emitter, -1), one = build_i64(emitter, 1);
-  LLVMBasicBlockRef given = build_block(emitter, "state"), done = build_block(emitter, "state_done");
-  LLVMBuildCondBr(builder, build_is_null(emitter, state_in), done, given);
-  LLVMPositionBuilderAtEnd(builder, given);
+  LLVMBasicBlockRef after = build_branch(emitter, build_not_null(emitter, state_in));
   LLVMValueRef has_step = LLVMConstInt(emitter->codegen->type_i1, emitter->module->has_step, false);
   build_require(emitter, call, has_step, SEQRT_NO_STEP, SEQRT_ARGUMENT_STATE, none);
   LLVMValueRef address = LLVMBuildInBoundsGEP2(builder, i64, state_in, &one, 1, "");
@@ -243,59 +233,84 @@ static void build_given_state_checks(const ModuleEmitter *emitter, LLVMValueRef 
   LLVMValueRef position = LLVMBuildLoad2(builder, i64, state_in, "");
   LLVMValueRef is_sensible = LLVMBuildICmp(builder, LLVMIntULT, position, build_i64(emitter, (int64_t)1 << 56), "");
   build_require(emitter, call, LLVMBuildAnd(builder, is_same, is_sensible, ""), SEQRT_MISMATCH, SEQRT_ARGUMENT_STATE, none);
-  if (entry == ENTRY_GRADIENT)
-    build_require(emitter, call, build_is_null(emitter, build_call_field(emitter, call, CALL_STATE_GRADIENTS)), SEQRT_POSITION,
-                  SEQRT_ARGUMENT_STATE, none);
-  LLVMBuildBr(builder, done);
-  LLVMPositionBuilderAtEnd(builder, done);
+  LLVMValueRef is_other = LLVMBuildNot(builder, build_plan_flag(emitter, plan, FLAG_GRADIENT), "");
+  LLVMValueRef is_unwanted = build_is_null(emitter, build_call_field(emitter, call, CALL_STATE_GRADIENTS));
+  build_require(emitter, call, LLVMBuildOr(builder, is_other, is_unwanted, ""), SEQRT_POSITION, SEQRT_ARGUMENT_STATE, none);
+  build_join(emitter, after);
 }
 
-static void build_state_checks(const ModuleEmitter *emitter, LLVMValueRef call, EntryKind entry) {
+static void build_state_checks(const ModuleEmitter *emitter, LLVMValueRef call, LLVMValueRef plan) {
   LLVMValueRef none = build_i32(emitter, -1), out = build_call_field(emitter, call, CALL_STATE_OUT);
-  LLVMValueRef is_fine = build_is_aligned(emitter, out);
-  if (entry == ENTRY_INITIAL) is_fine = LLVMBuildAnd(emitter->builder, is_fine, build_not_null(emitter, out), "");
+  LLVMValueRef is_initial = build_plan_flag(emitter, plan, FLAG_INITIAL);
+  LLVMValueRef is_missing = LLVMBuildAnd(emitter->builder, is_initial, build_is_null(emitter, out), "");
+  LLVMValueRef is_given = LLVMBuildNot(emitter->builder, is_missing, "");
+  LLVMValueRef is_fine = LLVMBuildAnd(emitter->builder, build_is_aligned(emitter, out), is_given, "");
   build_require(emitter, call, is_fine, SEQRT_INVALID_ARGUMENT, SEQRT_ARGUMENT_STATE, none);
-  if (entry == ENTRY_INITIAL) return; /* state_in is ignored */
+  /* the initial entry ignores state_in */
+  LLVMBasicBlockRef after = build_branch(emitter, LLVMBuildNot(emitter->builder, is_initial, ""));
   LLVMValueRef in = build_call_field(emitter, call, CALL_STATE_IN);
   build_require(emitter, call, build_is_aligned(emitter, in), SEQRT_INVALID_ARGUMENT, SEQRT_ARGUMENT_STATE, none);
-  build_given_state_checks(emitter, call, entry, in);
+  build_given_state_checks(emitter, call, plan, in);
+  build_join(emitter, after);
 }
 
-void build_argument_checks(const ModuleEmitter *emitter, LLVMValueRef call, EntryKind entry) {
+/* int32 check_call(call, plan, int64 *values): whether all but the values of inputs is fine. Computes the sizes on the way. */
+static void build_check_call(ModuleEmitter *emitter) {
+  LLVMTypeRef ptr = emitter->codegen->type_ptr, types[] = {ptr, ptr, ptr};
+  LLVMValueRef function = emitter->check_call = build_function(emitter, "check_call", emitter->codegen->type_i32, types, 3);
+  LLVMValueRef call = LLVMGetParam(function, 0), plan = LLVMGetParam(function, 1);
   build_version_check(emitter, call);
   build_context_check(emitter, call);
-  build_size_checks(emitter, call, entry);
-  build_table_checks(emitter, call, entry);
-  build_state_checks(emitter, call, entry);
+  build_size_checks(emitter, call, plan, LLVMGetParam(function, 2));
+  build_table_checks(emitter, call, plan);
+  build_state_checks(emitter, call, plan);
+  LLVMBuildRet(emitter->builder, build_i32(emitter, SEQRT_OK));
 }
 
-void build_value_checks(const ModuleEmitter *emitter, LLVMValueRef call, EntryKind entry, LLVMValueRef *symbols) {
-  const Module *module = emitter->module;
+static LLVMValueRef build_range_field(const ModuleEmitter *emitter, LLVMValueRef ranges, LLVMValueRef row, int field) {
+  LLVMTypeRef i64 = emitter->codegen->type_i64, type = LLVMArrayType2(i64, RANGE_FIELDS);
+  LLVMValueRef indices[] = {row, build_i64(emitter, field)};
+  return LLVMBuildLoad2(emitter->builder, i64, LLVMBuildInBoundsGEP2(emitter->builder, type, ranges, indices, 2, ""), "");
+}
+
+/* int32 check_values(call, plan, const int64 *values): whether integer inputs lie in their ranges */
+static void build_check_values(ModuleEmitter *emitter) {
   LLVMBuilderRef builder = emitter->builder;
-  LLVMTypeRef i32 = emitter->codegen->type_i32, i64 = emitter->codegen->type_i64;
-  for (int n = 0; n < module->check_count; n++) {
-    const InputCheck *check = &module->checks[n];
-    if (!entry_reads(module, entry, HOME_INPUT, check->input)) continue;
-    const Tensor *tensor = &module->interface->tensors[module_port(module, PORT_INPUT, check->input)->tensor];
-    LLVMValueRef values = build_table_load(emitter, build_call_field(emitter, call, CALL_INPUTS),
-                                           build_i64(emitter, check->input));
-    LLVMValueRef count = build_elements(emitter, tensor->rank, tensor->shape, NULL, symbols);
-    LLVMValueRef low = build_i64(emitter, check->low), high = build_i64(emitter, check->high);
-    LLVMValueRef search[] = {values, count, low, high};
-    LLVMValueRef element = build_call(emitter, emitter->first_outside, search, 4);
-    LLVMValueRef is_fine = LLVMBuildICmp(builder, LLVMIntSLT, element, build_i64(emitter, 0), "");
-    LLVMBasicBlockRef good = build_branch_bad(emitter, is_fine);
-    LLVMValueRef address = LLVMBuildInBoundsGEP2(builder, i32, values, &element, 1, "");
-    LLVMValueRef value = LLVMBuildSExt(builder, LLVMBuildLoad2(builder, i32, address, ""), i64, "");
-    LLVMValueRef arguments[] = {call,
-                                build_i32(emitter, SEQRT_OUT_OF_RANGE),
-                                build_i32(emitter, SEQRT_ARGUMENT_INPUT),
-                                build_i32(emitter, check->input),
-                                element,
-                                value,
-                                low,
-                                high};
-    LLVMBuildRet(builder, build_call(emitter, emitter->fail, arguments, 8));
-    LLVMPositionBuilderAtEnd(builder, good);
-  }
+  LLVMTypeRef i32 = emitter->codegen->type_i32, i64 = emitter->codegen->type_i64, ptr = emitter->codegen->type_ptr;
+  LLVMTypeRef types[] = {ptr, ptr, ptr};
+  LLVMValueRef first_outside = build_first_outside(emitter);
+  LLVMValueRef function = emitter->check_values = build_function(emitter, "check_values", i32, types, 3);
+  LLVMValueRef call = LLVMGetParam(function, 0), plan = LLVMGetParam(function, 1), sizes = LLVMGetParam(function, 2);
+  LLVMValueRef ranges = build_plan_field(emitter, plan, PLAN_RANGES), inputs = build_call_field(emitter, call, CALL_INPUTS);
+  TableLoop loop = table_loop_begin(emitter, build_i64(emitter, 0), build_plan_field(emitter, plan, PLAN_RANGE_COUNT));
+  LLVMValueRef input = build_range_field(emitter, ranges, loop.index, RANGE_INPUT);
+  LLVMValueRef values = build_table_load(emitter, inputs, input);
+  LLVMValueRef number = build_range_field(emitter, ranges, loop.index, RANGE_COUNT);
+  LLVMValueRef count = LLVMBuildLoad2(builder, i64, LLVMBuildInBoundsGEP2(builder, i64, sizes, &number, 1, ""), "");
+  LLVMValueRef low = build_range_field(emitter, ranges, loop.index, RANGE_LOW);
+  LLVMValueRef high = build_range_field(emitter, ranges, loop.index, RANGE_HIGH);
+  LLVMValueRef search[] = {values, count, low, high}, element = build_call(emitter, first_outside, search, 4);
+  LLVMValueRef is_fine = LLVMBuildICmp(builder, LLVMIntSLT, element, build_i64(emitter, 0), "");
+  LLVMBasicBlockRef good = build_branch_bad(emitter, is_fine);
+  LLVMValueRef value = build_element(emitter, values, element), index = LLVMBuildTrunc(builder, input, i32, "");
+  LLVMValueRef code = build_i32(emitter, SEQRT_OUT_OF_RANGE), argument = build_i32(emitter, SEQRT_ARGUMENT_INPUT);
+  LLVMValueRef arguments[] = {call, code, argument, index, element, value, low, high};
+  LLVMBuildRet(builder, build_call(emitter, emitter->fail, arguments, 8));
+  LLVMPositionBuilderAtEnd(builder, good);
+  table_loop_end(emitter, &loop);
+  LLVMBuildRet(builder, build_i32(emitter, SEQRT_OK));
+}
+
+void build_check_functions(ModuleEmitter *emitter) {
+  build_fail_function(emitter);
+  build_first_null(emitter);
+  build_check_call(emitter);
+  build_check_values(emitter);
+}
+
+void build_return_unless_fine(const ModuleEmitter *emitter, LLVMValueRef status) {
+  LLVMValueRef is_fine = LLVMBuildICmp(emitter->builder, LLVMIntEQ, status, build_i32(emitter, SEQRT_OK), "");
+  LLVMBasicBlockRef good = build_branch_bad(emitter, is_fine);
+  LLVMBuildRet(emitter->builder, status);
+  LLVMPositionBuilderAtEnd(emitter->builder, good);
 }

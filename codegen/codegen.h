@@ -16,6 +16,7 @@ typedef struct CodegenOptions {
   int optimisation;     /* 0 to 3 */
   bool has_debug_lines; /* -g */
   bool is_pic;          /* position independent; default true */
+  bool is_emitted_once; /* one codegen_emit follows each codegen_compile, so the module need not be kept */
 } CodegenOptions;
 
 typedef struct Codegen Codegen;

@@ -105,15 +105,6 @@ static LLVMValueRef constant_struct(const ModuleEmitter *emitter, LLVMValueRef *
   return LLVMConstStructInContext(emitter->codegen->context, fields, count, false);
 }
 
-/* A private constant of the module; the result is its address. */
-static LLVMValueRef build_constant(const ModuleEmitter *emitter, const char *name, LLVMValueRef value) {
-  LLVMValueRef global = LLVMAddGlobal(emitter->codegen->module, LLVMTypeOf(value), name);
-  LLVMSetInitializer(global, value);
-  LLVMSetGlobalConstant(global, true);
-  LLVMSetLinkage(global, LLVMPrivateLinkage);
-  return global;
-}
-
 static LLVMValueRef build_string(const ModuleEmitter *emitter, const char *text) {
   if (!text) return build_null(emitter);
   LLVMValueRef global = build_constant(emitter, "text",

@@ -24,7 +24,11 @@ typedef struct Emitter {
   LLVMValueRef function, frame, thread, thread_count;
   int lanes;
 
-  LLVMValueRef *symbols;  /* i64 each */
+  bool is_stage;          /* `frame` is the stage's view of it */
+  FrameViews *views;      /* of the kernel */
+  int view_first;         /* of the stage */
+  int used_buffers;
+  LLVMValueRef *symbols;  /* i64 each; NULL: not loaded yet */
   LLVMValueRef *bases;    /* by buffer: its first element, or its table of pointers */
   LLVMValueRef **strides; /* by buffer and axis, in elements, i64 */
   LLVMValueRef *indices;  /* by index: i64; for the index of a vector loop that of lane 0 */
@@ -86,6 +90,8 @@ bool emit_is_small(const Expr *expr, int limit);
 /* ---- address.c */
 /* Loads, at the entry of the function, sizes and buffers that the statements use (is_alone: that one only). */
 void emit_buffers(Emitter *emitter, const Statement *used_by, bool is_alone);
+/* A run-time size, loaded at the entry of the function. */
+LLVMValueRef emit_symbol(Emitter *emitter, SymbolId id);
 Value emit_load(Emitter *emitter, const Expr *expr);
 void emit_store(Emitter *emitter, BufferId buffer, const Expr *const *indices, Value value);
 /* The address of an element whose indices are the same in all lanes. */

@@ -78,7 +78,7 @@ static Value emit_node(Emitter *emitter, const Expr *expr) {
   case OP_NUMBER: return (Value){LLVMConstReal(codegen->type_f32, expr->number), false, TYPE_REAL};
   case OP_INTEGER: return (Value){emit_constant(emitter, expr->integer), false, TYPE_INT};
   case OP_BOOLEAN: return (Value){LLVMConstInt(codegen->type_i1, expr->integer != 0, false), false, TYPE_BOOL};
-  case OP_SYMBOL: return (Value){emitter->symbols[expr->id], false, TYPE_INT};
+  case OP_SYMBOL: return (Value){emit_symbol(emitter, expr->id), false, TYPE_INT};
   case OP_INDEX: {
     LLVMValueRef index = emitter->indices[expr->id];
     if (!index) internal_error("index '%s' is used outside of its loop", emitter->kernel->indices[expr->id].name);

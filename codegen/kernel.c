@@ -2,12 +2,14 @@
 #include "codegen/emit.h"
 
 LLVMTypeRef kernel_frame_type(Codegen *codegen, const Kernel *kernel) {
-  /* room for more symbols than there are, so that buffers are at the same place in the frames of all kernels, and stages that
-   * do the same can be merged */
-  uint64_t symbols = (uint64_t)(kernel->symbol_count + 63) / 64 * 64;
-  LLVMTypeRef fields[] = {codegen->type_ptr, codegen->type_ptr, LLVMArrayType2(codegen->type_i64, symbols),
+  LLVMTypeRef fields[] = {codegen->type_ptr, codegen->type_ptr,
+                          LLVMArrayType2(codegen->type_i64, (uint64_t)kernel->symbol_count),
                           LLVMArrayType2(codegen->type_ptr, (uint64_t)kernel->buffer_count)};
   return LLVMStructTypeInContext(codegen->context, fields, 4, false);
+}
+
+int64_t kernel_views_offset(Codegen *codegen, const Kernel *kernel) {
+  return (int64_t)(LLVMABISizeOfType(codegen->data_layout, kernel_frame_type(codegen, kernel)) + 7) / 8 * 8;
 }
 
 static void add_attribute(Codegen *codegen, LLVMValueRef function, LLVMAttributeIndex index, const char *name) {
@@ -85,10 +87,12 @@ void emit_stage(Emitter *emitter, const Statement *loop) {
     if (emitter->indices[n]) around[count++] = n;
   const char *name = arena_format(codegen->arena, "%s_%s_stage%d", codegen->module_name, entry_names[kernel->entry], (*emitter->stage_count)++);
   Emitter stage = {.codegen = codegen, .kernel = kernel, .lanes = emitter->lanes, .vector_index = NONE,
-                   .stage_count = emitter->stage_count, .debug = emitter->debug};
+                   .stage_count = emitter->stage_count, .debug = emitter->debug,
+                   .is_stage = true, .views = emitter->views, .view_first = emitter->views->count};
   begin_function(&stage, add_body_function(codegen, name, count), name);
   LLVMValueRef *arguments = ARENA_ARRAY(codegen->arena, LLVMValueRef, 3 + count);
-  arguments[0] = emitter->frame;
+  LLVMValueRef view = emit_constant(emitter, kernel_views_offset(codegen, kernel) + 8 * (int64_t)emitter->views->count);
+  arguments[0] = LLVMBuildInBoundsGEP2(emitter->builder, codegen->type_i8, emitter->frame, &view, 1, "");
   arguments[1] = emitter->thread;
   arguments[2] = emitter->thread_count;
   for (int n = 0; n < count; n++) {
@@ -101,10 +105,11 @@ void emit_stage(Emitter *emitter, const Statement *loop) {
   LLVMBuildCall2(emitter->builder, LLVMGlobalGetValueType(stage.function), stage.function, arguments, 3 + (unsigned)count, "");
 }
 
-LLVMValueRef emit_kernel_body(Codegen *codegen, const Module *module, const Kernel *kernel) {
+LLVMValueRef emit_kernel_body(Codegen *codegen, const Module *module, const Kernel *kernel, FrameViews *out_views) {
   const char *name = arena_format(codegen->arena, "%s_%s_body", module->name, entry_names[kernel->entry]);
   int stages = 0;
-  Emitter emitter = {.codegen = codegen, .kernel = kernel, .lanes = codegen->machine.lanes, .vector_index = NONE, .stage_count = &stages};
+  Emitter emitter = {.codegen = codegen, .kernel = kernel, .lanes = codegen->machine.lanes, .vector_index = NONE, .stage_count = &stages,
+                     .views = out_views};
   codegen->module_name = module->name;
   begin_function(&emitter, add_body_function(codegen, name, 0), name);
   codegen_set_cold(codegen, emitter.function);

@@ -126,6 +126,51 @@ LLVMValueRef build_function(ModuleEmitter *emitter, const char *name, LLVMTypeRe
   return function;
 }
 
+TableLoop table_loop_begin(const ModuleEmitter *emitter, LLVMValueRef low, LLVMValueRef high) {
+  LLVMBuilderRef builder = emitter->builder;
+  TableLoop loop = {.head = build_block(emitter, "head"), .after = build_block(emitter, "after")};
+  LLVMBasicBlockRef before = LLVMGetInsertBlock(builder), body = build_block(emitter, "body");
+  LLVMBuildBr(builder, loop.head);
+  LLVMPositionBuilderAtEnd(builder, loop.head);
+  loop.index = LLVMBuildPhi(builder, emitter->codegen->type_i64, "index");
+  LLVMAddIncoming(loop.index, &low, &before, 1);
+  LLVMBuildCondBr(builder, LLVMBuildICmp(builder, LLVMIntSLT, loop.index, high, ""), body, loop.after);
+  LLVMPositionBuilderAtEnd(builder, body);
+  return loop;
+}
+
+void table_loop_end(const ModuleEmitter *emitter, TableLoop *loop) {
+  LLVMBasicBlockRef body = LLVMGetInsertBlock(emitter->builder);
+  LLVMValueRef next = LLVMBuildAdd(emitter->builder, loop->index, build_i64(emitter, 1), "");
+  LLVMAddIncoming(loop->index, &next, &body, 1);
+  LLVMBuildBr(emitter->builder, loop->head);
+  LLVMPositionBuilderAtEnd(emitter->builder, loop->after);
+}
+
+LLVMValueRef build_constant(const ModuleEmitter *emitter, const char *name, LLVMValueRef value) {
+  LLVMValueRef global = LLVMAddGlobal(emitter->codegen->module, LLVMTypeOf(value), name);
+  LLVMSetInitializer(global, value);
+  LLVMSetGlobalConstant(global, true);
+  LLVMSetLinkage(global, LLVMPrivateLinkage);
+  return global;
+}
+
+LLVMValueRef build_numbers(const ModuleEmitter *emitter, const char *name, LLVMTypeRef type, const int64_t *numbers, int count) {
+  if (!count) return build_null(emitter);
+  LLVMValueRef *items = ARENA_ARRAY(emitter->codegen->arena, LLVMValueRef, count);
+  for (int n = 0; n < count; n++) items[n] = LLVMConstInt(type, (unsigned long long)numbers[n], true);
+  return build_constant(emitter, name, LLVMConstArray2(type, items, (uint64_t)count));
+}
+
+LLVMValueRef build_table_number(const ModuleEmitter *emitter, LLVMValueRef table, LLVMValueRef row, int width, int column) {
+  LLVMBuilderRef builder = emitter->builder;
+  LLVMTypeRef i32 = emitter->codegen->type_i32;
+  LLVMValueRef index = LLVMBuildMul(builder, row, build_i64(emitter, width), "");
+  index = LLVMBuildAdd(builder, index, build_i64(emitter, column), "");
+  LLVMValueRef number = LLVMBuildLoad2(builder, i32, LLVMBuildInBoundsGEP2(builder, i32, table, &index, 1, ""), "");
+  return LLVMBuildSExt(builder, number, emitter->codegen->type_i64, "");
+}
+
 /* The structs of seqrt/abi.h; their layout is checked against C's by the tests. */
 static void create_abi_types(ModuleEmitter *emitter) {
   Codegen *codegen = emitter->codegen;
@@ -161,10 +206,14 @@ static void create_module(Codegen *codegen, const char *name) {
 }
 
 static void verify_module(Codegen *codegen) {
+#ifdef NDEBUG
+  (void)codegen;
+#else
   char *message = NULL;
   if (LLVMVerifyModule(codegen->module, LLVMReturnStatusAction, &message))
     internal_error("the module made for '%s' is invalid:\n%s", LLVMGetModuleIdentifier(codegen->module, &(size_t){0}), message);
   LLVMDisposeMessage(message);
+#endif
 }
 
 bool codegen_compile(Codegen *codegen, const Module *module, Diagnostics *diagnostics) {
@@ -177,18 +226,20 @@ bool codegen_compile(Codegen *codegen, const Module *module, Diagnostics *diagno
   create_module(codegen, module->name);
   create_abi_types(&emitter);
   emitter.builder = LLVMCreateBuilderInContext(codegen->context);
-  build_check_functions(&emitter);
+  declare_plans(&emitter);
   build_size_functions(&emitter);
-  /* The initial state first: the wrappers of the others call its wrapper. */
-  static const EntryKind order[ENTRY_COUNT] = {ENTRY_INITIAL, ENTRY_FORWARD, ENTRY_OBJECTIVE, ENTRY_GRADIENT};
+  build_check_functions(&emitter);
+  build_wrappers(&emitter);
   LLVMValueRef bodies[ENTRY_COUNT] = {NULL};
-  for (int n = 0; n < ENTRY_COUNT; n++) {
-    const Kernel *kernel = module->kernels[order[n]];
+  FrameViews views[ENTRY_COUNT] = {{0}};
+  for (EntryKind entry = 0; entry < ENTRY_COUNT; entry++) {
+    const Kernel *kernel = module->kernels[entry];
     if (!kernel) continue;
-    bool is_shared = order[n] == ENTRY_OBJECTIVE && kernel == module->kernels[ENTRY_FORWARD];
-    bodies[order[n]] = is_shared ? bodies[ENTRY_FORWARD] : emit_kernel_body(codegen, module, kernel);
-    build_wrapper(&emitter, order[n], bodies[order[n]]);
+    bool is_shared = entry == ENTRY_OBJECTIVE && kernel == module->kernels[ENTRY_FORWARD];
+    bodies[entry] = is_shared ? bodies[ENTRY_FORWARD] : emit_kernel_body(codegen, module, kernel, &views[entry]);
+    if (is_shared) views[entry] = views[ENTRY_FORWARD];
   }
+  define_plans(&emitter, bodies, views);
   build_descriptor(&emitter);
   LLVMDisposeBuilder(emitter.builder);
   verify_module(codegen);

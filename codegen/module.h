@@ -15,12 +15,16 @@ typedef struct ModuleEmitter {
   LLVMBuilderRef builder;
   const char *symbol;                                     /* the model's name as a C identifier */
   LLVMTypeRef call_type, context_type, fault_type;        /* of seqrt/abi.h */
-  LLVMValueRef fail, entry_of, first_null, first_outside; /* checks.c */
-  LLVMValueRef workspace_size, state_size, state_offset;  /* sizes.c */
-  bool is_in_range;                                       /* sizes cannot overflow here, as the workspace has been measured */
+  LLVMTypeRef plan_type;                                  /* plan.c */
+  LLVMValueRef plans, plan_fields[ENTRY_COUNT];
+  LLVMValueRef evaluate;                                  /* evaluate.c */
+  LLVMValueRef fail, first_null, check_call, check_values; /* checks.c */
+  LLVMValueRef measure, workspace_size, state_size, state_offset; /* sizes.c */
   LLVMValueRef entries[ENTRY_COUNT];                      /* wrapper.c; NULL where the model has none */
 } ModuleEmitter;
 
+/* Fields of the frame. */
+enum { FRAME_CALL, FRAME_CONTEXT, FRAME_SYMBOLS, FRAME_BUFFERS };
 /* Fields of seqrt_call, seqrt_context and seqrt_fault, in order. */
 enum {
   CALL_ABI_VERSION,
@@ -75,35 +79,80 @@ LLVMValueRef build_context_field(const ModuleEmitter *emitter, LLVMValueRef cont
 LLVMValueRef build_function(ModuleEmitter *emitter, const char *name, LLVMTypeRef result, LLVMTypeRef *parameters,
                             unsigned count);
 
-/* sizes.c. `symbols` are the run-time sizes by SymbolId. */
-LLVMValueRef build_elements(const ModuleEmitter *emitter, int rank, const Size *shape, const bool *is_skipped,
-                            LLVMValueRef *symbols);
-/* Byte offsets of the workspace slots of a kernel, from `base` on; returns the end. */
-LLVMValueRef build_slot_offsets(const ModuleEmitter *emitter, const Kernel *kernel, LLVMValueRef *symbols, LLVMValueRef base,
-                                LLVMValueRef *out_offsets);
-/* Byte offsets of the pieces of the state; returns its size. */
-LLVMValueRef build_piece_offsets(const ModuleEmitter *emitter, LLVMValueRef *symbols, LLVMValueRef *out_offsets);
-/* The most symbols of any kernel: kernels may know the position and derived sizes besides those of the interface. */
-int module_symbol_count(const Module *module);
-/* The run-time sizes: those of the interface, then those of the kernel (NULL: none). What depends on lengths or the position
- * is NULL where these are. Lengths follow the order of the symbols, the stream first. */
-void build_symbols(const ModuleEmitter *emitter, const Kernel *kernel, LLVMValueRef batch, LLVMValueRef lengths,
-                   LLVMValueRef position, LLVMValueRef *out_symbols);
+/* Starts a loop over index = low .. high of the current function, of which all code is cold; the end goes on behind it. */
+typedef struct TableLoop {
+  LLVMValueRef index; /* i64 */
+  LLVMBasicBlockRef head, after;
+} TableLoop;
+TableLoop table_loop_begin(const ModuleEmitter *emitter, LLVMValueRef low, LLVMValueRef high);
+void table_loop_end(const ModuleEmitter *emitter, TableLoop *loop);
+/* Constants of the object; the result is the address, null for an empty table. */
+LLVMValueRef build_constant(const ModuleEmitter *emitter, const char *name, LLVMValueRef value);
+LLVMValueRef build_numbers(const ModuleEmitter *emitter, const char *name, LLVMTypeRef type, const int64_t *numbers, int count);
+/* The i32 in a row and column of a table, as i64. */
+LLVMValueRef build_table_number(const ModuleEmitter *emitter, LLVMValueRef table, LLVMValueRef row, int width, int column);
+
+/* plan.c: what the entry points differ in, as one constant for each. Values are those of the entry's size program. */
+enum {
+  PLAN_STEPS,    /* ptr: the size program */
+  PLAN_PLACES,   /* ptr: PLACE_... of each buffer */
+  PLAN_INPUTS,   /* ptr: i32 numbers of the inputs that must be given */
+  PLAN_RANGES,   /* ptr: RANGE_... of each check of values */
+  PLAN_VIEWS,    /* ptr: i32 byte offsets in the frame of what the views repeat */
+  PLAN_BODY,     /* ptr: null where the model has no such entry */
+  PLAN_PLACE_COUNT,
+  PLAN_INPUT_COUNT,
+  PLAN_RANGE_COUNT,
+  PLAN_SIZE_STEPS,   /* the first steps, those that the size of the workspace needs */
+  PLAN_STEP_COUNT,
+  PLAN_SIZE,         /* value: bytes of workspace */
+  PLAN_STATE_SIZE,   /* value */
+  PLAN_SYMBOLS,      /* value: the first of the symbols of the frame */
+  PLAN_SYMBOL_COUNT,
+  PLAN_MOVED,        /* value: the steps done by the call */
+  PLAN_SYMBOLS_AT,   /* byte offsets in the frame */
+  PLAN_BUFFERS_AT,
+  PLAN_VIEWS_AT,
+  PLAN_VIEW_WORDS,
+  PLAN_FRAME_BYTES,
+  PLAN_PARAMETERS,   /* slots of which none may be null */
+  PLAN_FLAGS,
+  PLAN_FIELDS
+};
+enum {
+  FLAG_FORWARD = 1,
+  FLAG_GRADIENT = 2,
+  FLAG_INITIAL = 4,
+  FLAG_MAKES_STATE = 8,
+  FLAG_READS_INPUTS = 16,
+  FLAG_READS_COTANGENTS = 32
+};
+/* Where a buffer is: bytes after its home (turns -1, `at` a value), an entry of the table there (0), or the turns that begin at one. */
+enum { PLACE_HOME, PLACE_AT, PLACE_TURNS, PLACE_FIELDS };
+enum { RANGE_INPUT, RANGE_COUNT, RANGE_LOW, RANGE_HIGH, RANGE_FIELDS }; /* i64 each; the count is a value */
+void declare_plans(ModuleEmitter *emitter);
+void define_plans(ModuleEmitter *emitter, const LLVMValueRef *bodies, const FrameViews *views);
+LLVMValueRef build_plan_address(const ModuleEmitter *emitter, LLVMValueRef entry); /* `entry` i64 */
+LLVMValueRef build_plan_field(const ModuleEmitter *emitter, LLVMValueRef plan, int field);
+LLVMValueRef build_plan_flag(const ModuleEmitter *emitter, LLVMValueRef plan, int flag); /* i1 */
+/* The value whose number the field holds. */
+LLVMValueRef build_plan_value(const ModuleEmitter *emitter, LLVMValueRef plan, int field, LLVMValueRef values);
+
+/* sizes.c */
 int module_length_count(const Module *module);
 int module_length_index(const Module *module, SymbolId symbol); /* in call.lengths; -1 for the batch and the position */
 SymbolId module_length_symbol(const Module *module, int n);
 void build_size_functions(ModuleEmitter *emitter);
+/* Room on the stack for the values of a plan. */
+LLVMValueRef build_values(const ModuleEmitter *emitter, LLVMValueRef plan);
 
 /* checks.c */
 void build_check_functions(ModuleEmitter *emitter);
-/* Returns from the current function with the fault unless `is_fine`. */
-void build_require(const ModuleEmitter *emitter, LLVMValueRef call, LLVMValueRef is_fine, int code, int argument,
-                   LLVMValueRef index);
-void build_argument_checks(const ModuleEmitter *emitter, LLVMValueRef call, EntryKind entry);
-void build_value_checks(const ModuleEmitter *emitter, LLVMValueRef call, EntryKind entry, LLVMValueRef *symbols);
+/* Returns the status from the current function where it is not SEQRT_OK. */
+void build_return_unless_fine(const ModuleEmitter *emitter, LLVMValueRef status);
 
 /* wrapper.c */
-void build_wrapper(ModuleEmitter *emitter, EntryKind entry, LLVMValueRef body);
+void build_wrappers(ModuleEmitter *emitter);
 
 /* descriptor.c. False after a diagnostic: the interface cannot be said in the ABI. */
 bool check_interface(const ModuleEmitter *emitter);
@@ -112,7 +161,7 @@ void build_descriptor(ModuleEmitter *emitter);
 /* optimise.c */
 void optimise_module(Codegen *codegen);
 
-/* output.c: bytes of the given module, which is left as it was. */
+/* output.c: bytes of the module, which is left as it was, unless it is emitted once: then it is gone. */
 LLVMMemoryBufferRef output_to_buffer(Codegen *codegen, LLVMTargetMachineRef target_machine, OutputKind kind, char **out_message);
 
 #endif

@@ -8,6 +8,8 @@
 
 #include "codegen/module.h"
 
+/* Without debug lines, where each stage belongs to its own place in the source: stages that do the same become one. */
+static const char merging[] = "mergefunc,";
 static const char *const pipelines[] = {
     "always-inline",
     "always-inline,function(sroa,early-cse,instcombine<no-verify-fixpoint>,simplifycfg)",
@@ -19,7 +21,9 @@ static const char *const pipelines[] = {
 
 void optimise_module(Codegen *codegen) {
   LLVMPassBuilderOptionsRef options = LLVMCreatePassBuilderOptions();
-  LLVMErrorRef error = LLVMRunPasses(codegen->module, pipelines[codegen->options.optimisation], codegen->target_machine, options);
+  bool is_merging = codegen->options.optimisation > 0 && !codegen->options.has_debug_lines;
+  const char *passes = arena_format(codegen->arena, "%s%s", is_merging ? merging : "", pipelines[codegen->options.optimisation]);
+  LLVMErrorRef error = LLVMRunPasses(codegen->module, passes, codegen->target_machine, options);
   LLVMDisposePassBuilderOptions(options);
   if (error) internal_error("LLVM refused its passes: %s", LLVMGetErrorMessage(error));
 }

@@ -1,6 +1,6 @@
 /* output.c - the compiled module as an object, assembly, LLVM text or bitcode, in memory.
  *
- * LLVM's code generator rewrites the module it is given, so machine code is made from a clone.
+ * LLVM's code generator rewrites the module it is given, so machine code is made from a clone where more may be asked for.
  */
 #include <llvm-c/BitWriter.h>
 
@@ -14,17 +14,18 @@ LLVMMemoryBufferRef output_to_buffer(Codegen *codegen, LLVMTargetMachineRef targ
     LLVMDisposeMessage(text);
     return buffer;
   }
-  LLVMModuleRef clone = LLVMCloneModule(codegen->module);
+  LLVMModuleRef clone = codegen->options.is_emitted_once ? codegen->module : LLVMCloneModule(codegen->module);
   LLVMCodeGenFileType type = kind == OUTPUT_ASSEMBLY ? LLVMAssemblyFile : LLVMObjectFile;
   LLVMMemoryBufferRef buffer = NULL;
   if (LLVMTargetMachineEmitToMemoryBuffer(target_machine, clone, type, out_message, &buffer)) buffer = NULL;
+  if (clone == codegen->module) codegen->module = NULL;
   LLVMDisposeModule(clone);
   return buffer;
 }
 
 const char *codegen_emit(Codegen *codegen, OutputKind kind, size_t *out_length, Diagnostics *diagnostics) {
-  if (!codegen->module) internal_error("codegen_emit before codegen_compile");
   if (!codegen->emitted[kind]) {
+    if (!codegen->module) internal_error("codegen_emit before codegen_compile");
     char *message = NULL;
     LLVMMemoryBufferRef buffer = output_to_buffer(codegen, codegen->target_machine, kind, &message);
     if (!buffer) {

@@ -142,7 +142,7 @@ static void reduce_innermost(Reduction *reduction, IndexId index, LLVMValueRef l
 
 static LLVMValueRef emit_size(Emitter *emitter, Size size) {
   LLVMValueRef constant = emit_constant(emitter, size.constant);
-  return size.symbol == NONE ? constant : LLVMBuildNSWAdd(emitter->builder, emitter->symbols[size.symbol], constant, "");
+  return size.symbol == NONE ? constant : LLVMBuildNSWAdd(emitter->builder, emit_symbol(emitter, size.symbol), constant, "");
 }
 
 static void reduce_nest(Reduction *reduction, int depth) {

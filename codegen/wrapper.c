@@ -1,40 +1,106 @@
 /* wrapper.c - the entry points: from a seqrt_call to the frame that a kernel's body runs on.
  *
- * The order is: check the call, make the initial state when a state is needed and none was given, find the address of every
- * buffer, run the body on all threads, sign the state. The body has the signature that seqrt_context.parallel asks for, so it is
- * handed over as it is.
+ * One function does it for all of them, by their plans. The order is: check the call, make the initial state when a state is
+ * needed and none was given, find the address of every buffer, run the body on all threads, sign the state. The body has the
+ * signature that seqrt_context.parallel asks for, so it is handed over as it is.
  */
-#include "codegen/module.h"
+#include "codegen/size_program.h"
 
-enum { FRAME_CALL, FRAME_CONTEXT, FRAME_SYMBOLS, FRAME_BUFFERS };
-
-/* What the emission of one wrapper knows. */
-typedef struct Wrapper {
+/* What the emission of the common function knows. */
+typedef struct Runner {
   ModuleEmitter *emitter;
-  const Kernel *kernel;
-  EntryKind entry;
-  LLVMTypeRef frame_type;
-  LLVMValueRef call, frame;
+  LLVMValueRef function, call, plan;
+  LLVMValueRef copy, homes; /* on the stack: a call for the initial entry, where the buffers' homes begin */
+  LLVMValueRef values, frame;
   LLVMValueRef call_state_in; /* as the caller gave it */
-  LLVMValueRef state_in;      /* or the initial state in the workspace; NULL when the kernel reads none */
-  LLVMValueRef state_out;
-  LLVMValueRef *symbols, *slot_offsets, *piece_offsets;
-} Wrapper;
+  LLVMValueRef state_in;      /* or the initial state in the workspace */
+  LLVMValueRef state_out, workspace, position;
+} Runner;
 
-static LLVMValueRef build_select_null(const ModuleEmitter *emitter, LLVMValueRef is_null, LLVMValueRef pointer) {
-  return LLVMBuildSelect(emitter->builder, is_null, build_null(emitter), pointer, "");
+static LLVMValueRef build_value_slot(const ModuleEmitter *emitter, LLVMValueRef values, LLVMValueRef number) {
+  return LLVMBuildInBoundsGEP2(emitter->builder, emitter->codegen->type_i64, values, &number, 1, "");
+}
+
+/* ptr find_turns(ptr address, int64 turns): null if one of the turns is null, as the gradient of such a parameter is computed
+ * for all its turns or for none. Without turns the entry itself. */
+static LLVMValueRef build_find_turns(ModuleEmitter *emitter) {
+  LLVMBuilderRef builder = emitter->builder;
+  LLVMTypeRef ptr = emitter->codegen->type_ptr, types[] = {ptr, emitter->codegen->type_i64};
+  LLVMValueRef function = build_function(emitter, "find_turns", ptr, types, 2), zero = build_i64(emitter, 0);
+  LLVMValueRef address = LLVMGetParam(function, 0), turns = LLVMGetParam(function, 1);
+  LLVMBasicBlockRef one = build_block(emitter, "one"), all = build_block(emitter, "all");
+  LLVMBuildCondBr(builder, LLVMBuildICmp(builder, LLVMIntEQ, turns, zero, ""), one, all);
+  LLVMPositionBuilderAtEnd(builder, one);
+  LLVMBuildRet(builder, LLVMBuildLoad2(builder, ptr, address, ""));
+  LLVMPositionBuilderAtEnd(builder, all);
+  LLVMValueRef arguments[] = {address, turns}, hole = build_call(emitter, emitter->first_null, arguments, 2);
+  LLVMValueRef is_whole = LLVMBuildICmp(builder, LLVMIntSLT, hole, zero, "");
+  LLVMBuildRet(builder, LLVMBuildSelect(builder, is_whole, address, build_null(emitter), ""));
+  return function;
+}
+
+/* void place_buffers(plan, ptr *homes, const int64 *values, ptr *out_buffers) */
+static LLVMValueRef build_place_buffers(ModuleEmitter *emitter) {
+  LLVMBuilderRef builder = emitter->builder;
+  LLVMTypeRef i64 = emitter->codegen->type_i64, ptr = emitter->codegen->type_ptr, types[] = {ptr, ptr, ptr, ptr};
+  LLVMValueRef find_turns = build_find_turns(emitter);
+  LLVMValueRef function = build_function(emitter, "place_buffers", emitter->codegen->type_void, types, 4);
+  LLVMValueRef plan = LLVMGetParam(function, 0), values = LLVMGetParam(function, 2);
+  LLVMValueRef places = build_plan_field(emitter, plan, PLAN_PLACES);
+  TableLoop loop = table_loop_begin(emitter, build_i64(emitter, 0), build_plan_field(emitter, plan, PLAN_PLACE_COUNT));
+  LLVMValueRef home_number = build_table_number(emitter, places, loop.index, PLACE_FIELDS, PLACE_HOME);
+  LLVMValueRef at = build_table_number(emitter, places, loop.index, PLACE_FIELDS, PLACE_AT);
+  LLVMValueRef turns = build_table_number(emitter, places, loop.index, PLACE_FIELDS, PLACE_TURNS);
+  LLVMValueRef home = build_table_load(emitter, LLVMGetParam(function, 1), home_number);
+  LLVMValueRef result = LLVMBuildInBoundsGEP2(builder, ptr, LLVMGetParam(function, 3), &loop.index, 1, "");
+  LLVMBuildStore(builder, home, result);
+  LLVMBasicBlockRef given = build_block(emitter, "given"), bytes = build_block(emitter, "bytes");
+  LLVMBasicBlockRef entry = build_block(emitter, "entry"), next = build_block(emitter, "next");
+  LLVMBuildCondBr(builder, build_is_null(emitter, home), next, given);
+  LLVMPositionBuilderAtEnd(builder, given);
+  LLVMBuildCondBr(builder, LLVMBuildICmp(builder, LLVMIntSLT, turns, build_i64(emitter, 0), ""), bytes, entry);
+  LLVMPositionBuilderAtEnd(builder, bytes);
+  LLVMValueRef offset = LLVMBuildLoad2(builder, i64, build_value_slot(emitter, values, at), "");
+  LLVMBuildStore(builder, build_bytes_after(emitter, home, offset), result);
+  LLVMBuildBr(builder, next);
+  LLVMPositionBuilderAtEnd(builder, entry);
+  LLVMValueRef arguments[] = {LLVMBuildInBoundsGEP2(builder, ptr, home, &at, 1, ""), turns};
+  LLVMBuildStore(builder, build_call(emitter, find_turns, arguments, 2), result);
+  LLVMBuildBr(builder, next);
+  LLVMPositionBuilderAtEnd(builder, next);
+  table_loop_end(emitter, &loop);
+  LLVMBuildRetVoid(builder);
+  return function;
+}
+
+/* void fill_views(plan, frame) */
+static LLVMValueRef build_fill_views(ModuleEmitter *emitter) {
+  LLVMBuilderRef builder = emitter->builder;
+  LLVMTypeRef i64 = emitter->codegen->type_i64, ptr = emitter->codegen->type_ptr, types[] = {ptr, ptr};
+  LLVMValueRef function = build_function(emitter, "fill_views", emitter->codegen->type_void, types, 2);
+  LLVMValueRef plan = LLVMGetParam(function, 0), frame = LLVMGetParam(function, 1);
+  LLVMValueRef table = build_plan_field(emitter, plan, PLAN_VIEWS);
+  LLVMValueRef views = build_bytes_after(emitter, frame, build_plan_field(emitter, plan, PLAN_VIEWS_AT));
+  TableLoop loop = table_loop_begin(emitter, build_i64(emitter, 0), build_plan_field(emitter, plan, PLAN_VIEW_WORDS));
+  LLVMValueRef offset = build_table_number(emitter, table, loop.index, 1, 0);
+  LLVMValueRef word = LLVMBuildLoad2(builder, i64, build_bytes_after(emitter, frame, offset), "");
+  LLVMSetAlignment(word, 4); /* where pointers are short; there the other half of the word is not looked at */
+  LLVMBuildStore(builder, word, build_value_slot(emitter, views, loop.index));
+  table_loop_end(emitter, &loop);
+  LLVMBuildRetVoid(builder);
+  return function;
 }
 
 /* The position in the given state, 0 without one. */
-static LLVMValueRef build_position(const Wrapper *wrapper) {
-  const ModuleEmitter *emitter = wrapper->emitter;
+static LLVMValueRef build_position(const Runner *runner) {
+  const ModuleEmitter *emitter = runner->emitter;
   LLVMBuilderRef builder = emitter->builder;
   LLVMTypeRef i64 = emitter->codegen->type_i64;
   LLVMBasicBlockRef start = LLVMGetInsertBlock(builder), given = build_block(emitter, "position"),
                     done = build_block(emitter, "begin");
-  LLVMBuildCondBr(builder, build_is_null(emitter, wrapper->call_state_in), done, given);
+  LLVMBuildCondBr(builder, build_is_null(emitter, runner->call_state_in), done, given);
   LLVMPositionBuilderAtEnd(builder, given);
-  LLVMValueRef loaded = LLVMBuildLoad2(builder, i64, wrapper->call_state_in, "");
+  LLVMValueRef loaded = LLVMBuildLoad2(builder, i64, runner->call_state_in, "");
   LLVMBuildBr(builder, done);
   LLVMPositionBuilderAtEnd(builder, done);
   LLVMValueRef position = LLVMBuildPhi(builder, i64, "position");
@@ -53,19 +119,21 @@ static void build_copy(const ModuleEmitter *emitter, LLVMValueRef to, LLVMValueR
 }
 
 /* Runs the entry that makes the initial state, with a call of its own that differs in its state and workspace. */
-static void build_initial_state(const Wrapper *wrapper, LLVMValueRef copy, LLVMValueRef workspace, LLVMValueRef state_size) {
-  const ModuleEmitter *emitter = wrapper->emitter;
+static void build_initial_state(const Runner *runner) {
+  const ModuleEmitter *emitter = runner->emitter;
   LLVMBuilderRef builder = emitter->builder;
-  build_copy(emitter, copy, wrapper->call, emitter->call_type);
-  build_call_store(emitter, copy, CALL_STATE_OUT, workspace);
-  build_call_store(emitter, copy, CALL_OUTPUTS, build_null(emitter));
-  build_call_store(emitter, copy, CALL_WORKSPACE, build_bytes_after(emitter, workspace, state_size));
-  LLVMValueRef status = build_call(emitter, emitter->entries[ENTRY_INITIAL], &copy, 1);
+  LLVMValueRef state_size = build_plan_value(emitter, runner->plan, PLAN_STATE_SIZE, runner->values);
+  build_copy(emitter, runner->copy, runner->call, emitter->call_type);
+  build_call_store(emitter, runner->copy, CALL_STATE_OUT, runner->workspace);
+  build_call_store(emitter, runner->copy, CALL_OUTPUTS, build_null(emitter));
+  build_call_store(emitter, runner->copy, CALL_WORKSPACE, build_bytes_after(emitter, runner->workspace, state_size));
+  LLVMValueRef arguments[] = {runner->copy, build_plan_address(emitter, build_i64(emitter, ENTRY_INITIAL))};
+  LLVMValueRef status = build_call(emitter, runner->function, arguments, 2);
   LLVMBasicBlockRef bad = build_block(emitter, "bad"), good = build_block(emitter, "good");
   LLVMBuildCondBr(builder, LLVMBuildICmp(builder, LLVMIntEQ, status, build_i32(emitter, SEQRT_OK), ""), good, bad);
   LLVMPositionBuilderAtEnd(builder, bad);
-  LLVMValueRef to = LLVMBuildStructGEP2(builder, emitter->call_type, wrapper->call, CALL_FAULT, "");
-  LLVMValueRef from = LLVMBuildStructGEP2(builder, emitter->call_type, copy, CALL_FAULT, "");
+  LLVMValueRef to = LLVMBuildStructGEP2(builder, emitter->call_type, runner->call, CALL_FAULT, "");
+  LLVMValueRef from = LLVMBuildStructGEP2(builder, emitter->call_type, runner->copy, CALL_FAULT, "");
   build_copy(emitter, to, from, emitter->fault_type);
   LLVMBuildRet(builder, status);
   LLVMPositionBuilderAtEnd(builder, good);
@@ -73,136 +141,100 @@ static void build_initial_state(const Wrapper *wrapper, LLVMValueRef copy, LLVMV
 
 /* The state that the kernel reads: the given one, or, at the start of the workspace, the initial one, or a copy of the given one
  * where the kernel is to leave the new state in its place. */
-static LLVMValueRef build_state_in(const Wrapper *wrapper, LLVMValueRef copy, LLVMValueRef workspace, LLVMValueRef state_size) {
-  const ModuleEmitter *emitter = wrapper->emitter;
+static LLVMValueRef build_state_in(const Runner *runner) {
+  const ModuleEmitter *emitter = runner->emitter;
   LLVMBuilderRef builder = emitter->builder;
-  LLVMBasicBlockRef make = build_block(emitter, "make_state"), given = build_block(emitter, "given_state"),
+  LLVMValueRef given_state = runner->call_state_in;
+  LLVMBasicBlockRef start = LLVMGetInsertBlock(builder), needed = build_block(emitter, "need_state"),
+                    make = build_block(emitter, "make_state"), given = build_block(emitter, "given_state"),
                     save = build_block(emitter, "save_state"), done = build_block(emitter, "have_state");
-  LLVMBuildCondBr(builder, build_is_null(emitter, wrapper->call_state_in), make, given);
+  LLVMBuildCondBr(builder, build_plan_flag(emitter, runner->plan, FLAG_MAKES_STATE), needed, done);
+  LLVMPositionBuilderAtEnd(builder, needed);
+  LLVMBuildCondBr(builder, build_is_null(emitter, given_state), make, given);
   LLVMPositionBuilderAtEnd(builder, make);
-  build_initial_state(wrapper, copy, workspace, state_size);
+  build_initial_state(runner);
   LLVMBasicBlockRef made = LLVMGetInsertBlock(builder);
   LLVMBuildBr(builder, done);
   LLVMPositionBuilderAtEnd(builder, given);
-  LLVMValueRef is_in_place = LLVMBuildICmp(builder, LLVMIntEQ, wrapper->call_state_in, wrapper->state_out, "");
+  LLVMValueRef is_in_place = LLVMBuildICmp(builder, LLVMIntEQ, given_state, runner->state_out, "");
   LLVMBuildCondBr(builder, is_in_place, save, done);
   LLVMPositionBuilderAtEnd(builder, save);
-  LLVMBuildMemCpy(builder, workspace, 1, wrapper->call_state_in, 1, state_size);
+  LLVMValueRef state_size = build_plan_value(emitter, runner->plan, PLAN_STATE_SIZE, runner->values);
+  LLVMBuildMemCpy(builder, runner->workspace, 1, given_state, 1, state_size);
   LLVMBuildBr(builder, done);
   LLVMPositionBuilderAtEnd(builder, done);
   LLVMValueRef state = LLVMBuildPhi(builder, emitter->codegen->type_ptr, "state_in");
-  LLVMValueRef values[] = {workspace, wrapper->call_state_in, workspace};
-  LLVMBasicBlockRef blocks[] = {made, given, save};
-  LLVMAddIncoming(state, values, blocks, 3);
+  LLVMValueRef values[] = {given_state, runner->workspace, given_state, runner->workspace};
+  LLVMBasicBlockRef blocks[] = {start, made, given, save};
+  LLVMAddIncoming(state, values, blocks, 4);
   return state;
 }
 
-/* Piece `slot` among the carried or the declared ones. */
-static LLVMValueRef build_piece(const Wrapper *wrapper, LLVMValueRef state, bool is_declared, int slot) {
-  const ModuleEmitter *emitter = wrapper->emitter;
-  const Module *module = emitter->module;
-  for (int n = 0; n < module->piece_count; n++)
-    if (module->pieces[n].is_declared == is_declared && slot-- == 0)
-      return build_select_null(emitter, build_is_null(emitter, state),
-                               build_bytes_after(emitter, state, wrapper->piece_offsets[n]));
-  internal_error("kernel '%s' uses a piece of the state that the module does not have", entry_names[wrapper->entry]);
-}
-
-static int first_slot_of(const Module *module, int parameter) {
-  int slot = 0;
-  for (int n = 0; n < parameter; n++) slot += port_slot_count(module, module_port(module, PORT_PARAMETER, n));
-  return slot;
-}
-
-static LLVMValueRef build_optional_entry(const Wrapper *wrapper, int field, int64_t index) {
-  const ModuleEmitter *emitter = wrapper->emitter;
-  LLVMValueRef arguments[] = {build_call_field(emitter, wrapper->call, field), build_i64(emitter, index)};
-  return build_call(emitter, emitter->entry_of, arguments, 2);
-}
-
-/* The place in a table where the turns of a parameter begin. Null when there is no table or one of the turns is null: the
- * gradient of such a parameter is computed for all its turns or for none. */
-static LLVMValueRef build_turns(const Wrapper *wrapper, int field, int parameter) {
-  const ModuleEmitter *emitter = wrapper->emitter;
+/* Where the buffers of a home are, or their table is. */
+static LLVMValueRef build_home(const Runner *runner, BufferHome home) {
+  const ModuleEmitter *emitter = runner->emitter;
   LLVMBuilderRef builder = emitter->builder;
-  const Module *module = emitter->module;
-  LLVMValueRef table = build_call_field(emitter, wrapper->call, field);
-  LLVMValueRef first = build_i64(emitter, first_slot_of(module, parameter));
-  LLVMValueRef address = LLVMBuildGEP2(builder, emitter->codegen->type_ptr, table, &first, 1, "");
-  LLVMValueRef is_missing = build_is_null(emitter, table);
-  int64_t turns = port_slot_count(module, module_port(module, PORT_PARAMETER, parameter));
-  LLVMValueRef count = LLVMBuildSelect(builder, is_missing, build_i64(emitter, 0), build_i64(emitter, turns), "");
-  LLVMValueRef arguments[] = {address, count};
-  LLVMValueRef hole = build_call(emitter, emitter->first_null, arguments, 2);
-  LLVMValueRef has_hole = LLVMBuildICmp(builder, LLVMIntSGE, hole, build_i64(emitter, 0), "");
-  return build_select_null(emitter, LLVMBuildOr(builder, is_missing, has_hole, ""), address);
-}
-
-static LLVMValueRef build_parameter(const Wrapper *wrapper, int field, const Buffer *buffer) {
-  if (buffer->has_turns) return build_turns(wrapper, field, buffer->slot);
-  return build_optional_entry(wrapper, field, first_slot_of(wrapper->emitter->module, buffer->slot));
-}
-
-static LLVMValueRef build_buffer_address(const Wrapper *wrapper, const Buffer *buffer, LLVMValueRef workspace) {
-  const ModuleEmitter *emitter = wrapper->emitter;
-  switch (buffer->home) {
-  case HOME_WORKSPACE: return build_bytes_after(emitter, workspace, wrapper->slot_offsets[buffer->slot]);
-  case HOME_PARAMETER: return build_parameter(wrapper, CALL_PARAMETERS, buffer);
-  case HOME_PARAMETER_GRADIENT: return build_parameter(wrapper, CALL_PARAMETER_GRADIENTS, buffer);
-  case HOME_INPUT: return build_optional_entry(wrapper, CALL_INPUTS, buffer->slot);
-  case HOME_STATE: { /* used at the start of a sequence only */
-    LLVMValueRef state = build_optional_entry(wrapper, CALL_INITIAL_STATES, buffer->slot);
-    if (wrapper->entry == ENTRY_INITIAL) return state;
-    return LLVMBuildSelect(emitter->builder, build_is_null(emitter, wrapper->call_state_in), state, build_null(emitter), "");
-  }
-  case HOME_OUTPUT: return build_optional_entry(wrapper, CALL_OUTPUTS, buffer->slot);
-  case HOME_OBJECTIVE: return wrapper->entry == ENTRY_FORWARD ? build_null(emitter) : build_call_field(emitter, wrapper->call, CALL_OBJECTIVE);
-  case HOME_COTANGENT: return build_optional_entry(wrapper, CALL_COTANGENTS, buffer->slot);
-  case HOME_CARRY_IN: return build_piece(wrapper, wrapper->state_in, false, buffer->slot);
-  case HOME_CARRY_OUT: return build_piece(wrapper, wrapper->state_out, false, buffer->slot);
-  case HOME_FINAL_STATE: return build_piece(wrapper, wrapper->state_out, true, buffer->slot);
-  case HOME_INPUT_GRADIENT: return build_optional_entry(wrapper, CALL_INPUT_GRADIENTS, buffer->slot);
-  case HOME_STATE_GRADIENT: return build_optional_entry(wrapper, CALL_STATE_GRADIENTS, buffer->slot);
+  LLVMValueRef call = runner->call, null = build_null(emitter);
+  switch (home) {
+  case HOME_WORKSPACE: return runner->workspace;
+  case HOME_PARAMETER: return build_call_field(emitter, call, CALL_PARAMETERS);
+  case HOME_PARAMETER_GRADIENT: return build_call_field(emitter, call, CALL_PARAMETER_GRADIENTS);
+  case HOME_INPUT: return build_call_field(emitter, call, CALL_INPUTS);
+  case HOME_STATE: /* used at the start of a sequence only */
+    return LLVMBuildSelect(builder, build_is_null(emitter, runner->call_state_in),
+                           build_call_field(emitter, call, CALL_INITIAL_STATES), null, "");
+  case HOME_OUTPUT: return build_call_field(emitter, call, CALL_OUTPUTS);
+  case HOME_OBJECTIVE:
+    return LLVMBuildSelect(builder, build_plan_flag(emitter, runner->plan, FLAG_FORWARD), null,
+                           build_call_field(emitter, call, CALL_OBJECTIVE), "");
+  case HOME_COTANGENT: return build_call_field(emitter, call, CALL_COTANGENTS);
+  case HOME_CARRY_IN: return runner->state_in;
+  case HOME_CARRY_OUT:
+  case HOME_FINAL_STATE: return runner->state_out;
+  case HOME_INPUT_GRADIENT: return build_call_field(emitter, call, CALL_INPUT_GRADIENTS);
+  case HOME_STATE_GRADIENT: return build_call_field(emitter, call, CALL_STATE_GRADIENTS);
   case HOME_COUNT: break;
   }
-  internal_error("buffer '%s' has no home", buffer->name);
+  internal_error("there is no home %d", (int)home);
 }
 
-static void build_frame_store(const Wrapper *wrapper, int field, int element, LLVMValueRef value) {
-  const ModuleEmitter *emitter = wrapper->emitter;
-  LLVMValueRef indices[] = {build_i32(emitter, 0), build_i32(emitter, field), build_i32(emitter, element)};
-  unsigned depth = field == FRAME_SYMBOLS || field == FRAME_BUFFERS ? 3 : 2;
+static void build_frame_store(const Runner *runner, int field, LLVMValueRef value) {
+  const ModuleEmitter *emitter = runner->emitter;
+  LLVMValueRef index = build_i64(emitter, field);
   LLVMBuildStore(emitter->builder, value,
-                 LLVMBuildInBoundsGEP2(emitter->builder, wrapper->frame_type, wrapper->frame, indices, depth, ""));
+                 LLVMBuildInBoundsGEP2(emitter->builder, emitter->codegen->type_ptr, runner->frame, &index, 1, ""));
 }
 
-static void build_frame(Wrapper *wrapper) {
-  const ModuleEmitter *emitter = wrapper->emitter;
-  const Kernel *kernel = wrapper->kernel;
-  LLVMValueRef workspace = build_call_field(emitter, wrapper->call, CALL_WORKSPACE);
-  LLVMValueRef copy = NULL, base = build_i64(emitter, 0);
-  LLVMValueRef state_size = build_piece_offsets(emitter, wrapper->symbols, wrapper->piece_offsets);
-  if (entry_makes_state(emitter->module, wrapper->entry)) {
-    LLVMBuilderRef builder = emitter->builder;
-    LLVMBasicBlockRef here = LLVMGetInsertBlock(builder);
-    LLVMPositionBuilderBefore(builder, wrapper->frame);
-    copy = LLVMBuildAlloca(builder, emitter->call_type, "initial_call");
-    LLVMPositionBuilderAtEnd(builder, here);
-    wrapper->state_in = build_state_in(wrapper, copy, workspace, state_size);
-    base = state_size;
+static void build_frame(Runner *runner, LLVMValueRef place_buffers, LLVMValueRef fill_views) {
+  const ModuleEmitter *emitter = runner->emitter;
+  LLVMBuilderRef builder = emitter->builder;
+  LLVMValueRef bytes = build_plan_field(emitter, runner->plan, PLAN_FRAME_BYTES);
+  runner->frame = LLVMBuildArrayAlloca(builder, emitter->codegen->type_i8, bytes, "frame");
+  LLVMSetAlignment(runner->frame, 16);
+  build_frame_store(runner, FRAME_CALL, runner->call);
+  LLVMValueRef symbols = build_value_slot(emitter, runner->values, build_plan_field(emitter, runner->plan, PLAN_SYMBOLS));
+  LLVMValueRef symbol_bytes = LLVMBuildMul(builder, build_plan_field(emitter, runner->plan, PLAN_SYMBOL_COUNT),
+                                           build_i64(emitter, 8), "");
+  LLVMValueRef to = build_bytes_after(emitter, runner->frame, build_plan_field(emitter, runner->plan, PLAN_SYMBOLS_AT));
+  LLVMBuildMemCpy(builder, to, 8, symbols, 8, symbol_bytes);
+  for (BufferHome home = 0; home < HOME_COUNT; home++) {
+    LLVMValueRef index = build_i64(emitter, home), pointer = build_home(runner, home);
+    LLVMBuildStore(builder, pointer, LLVMBuildInBoundsGEP2(builder, emitter->codegen->type_ptr, runner->homes, &index, 1, ""));
   }
-  build_slot_offsets(emitter, kernel, wrapper->symbols, base, wrapper->slot_offsets);
-  build_frame_store(wrapper, FRAME_CALL, 0, wrapper->call);
-  for (SymbolId s = 0; s < kernel->symbol_count; s++) build_frame_store(wrapper, FRAME_SYMBOLS, s, wrapper->symbols[s]);
-  for (BufferId b = 0; b < kernel->buffer_count; b++)
-    build_frame_store(wrapper, FRAME_BUFFERS, b, build_buffer_address(wrapper, &kernel->buffers[b], workspace));
+  LLVMValueRef buffers = build_bytes_after(emitter, runner->frame, build_plan_field(emitter, runner->plan, PLAN_BUFFERS_AT));
+  LLVMValueRef arguments[] = {runner->plan, runner->homes, runner->values, buffers};
+  build_call(emitter, place_buffers, arguments, 4);
+  LLVMValueRef whole[] = {runner->plan, runner->frame};
+  build_call(emitter, fill_views, whole, 2);
 }
 
 /* On the team of the context, or alone; then without a context, so that nobody waits at a barrier. */
-static void build_run(const Wrapper *wrapper, LLVMValueRef body) {
-  const ModuleEmitter *emitter = wrapper->emitter;
+static void build_run_body(const Runner *runner) {
+  const ModuleEmitter *emitter = runner->emitter;
+  Codegen *codegen = emitter->codegen;
   LLVMBuilderRef builder = emitter->builder;
-  LLVMValueRef context = build_call_field(emitter, wrapper->call, CALL_CONTEXT);
+  LLVMValueRef context = build_call_field(emitter, runner->call, CALL_CONTEXT);
+  LLVMValueRef body = build_plan_field(emitter, runner->plan, PLAN_BODY);
   LLVMBasicBlockRef given = build_block(emitter, "context"), team = build_block(emitter, "team");
   LLVMBasicBlockRef alone = build_block(emitter, "alone"), done = build_block(emitter, "done");
   LLVMBuildCondBr(builder, build_is_null(emitter, context), alone, given);
@@ -211,65 +243,86 @@ static void build_run(const Wrapper *wrapper, LLVMValueRef body) {
   LLVMBuildCondBr(builder, LLVMBuildICmp(builder, LLVMIntSGT, threads, build_i32(emitter, 1), ""), team, alone);
 
   LLVMPositionBuilderAtEnd(builder, team);
-  build_frame_store(wrapper, FRAME_CONTEXT, 0, context);
+  build_frame_store(runner, FRAME_CONTEXT, context);
   LLVMValueRef parallel = build_context_field(emitter, context, CONTEXT_PARALLEL);
-  LLVMTypeRef ptr = emitter->codegen->type_ptr, types[] = {ptr, ptr, ptr};
-  LLVMValueRef arguments[] = {context, body, wrapper->frame};
-  LLVMBuildCall2(builder, LLVMFunctionType(emitter->codegen->type_void, types, 3, false), parallel, arguments, 3, "");
+  LLVMTypeRef ptr = codegen->type_ptr, types[] = {ptr, ptr, ptr};
+  LLVMValueRef arguments[] = {context, body, runner->frame};
+  LLVMBuildCall2(builder, LLVMFunctionType(codegen->type_void, types, 3, false), parallel, arguments, 3, "");
   LLVMBuildBr(builder, done);
 
   LLVMPositionBuilderAtEnd(builder, alone);
-  build_frame_store(wrapper, FRAME_CONTEXT, 0, build_null(emitter));
-  LLVMValueRef single[] = {wrapper->frame, build_i32(emitter, 0), build_i32(emitter, 1)};
-  build_call(emitter, body, single, 3);
+  build_frame_store(runner, FRAME_CONTEXT, build_null(emitter));
+  LLVMTypeRef body_types[] = {ptr, codegen->type_i32, codegen->type_i32};
+  LLVMValueRef single[] = {runner->frame, build_i32(emitter, 0), build_i32(emitter, 1)};
+  LLVMBuildCall2(builder, LLVMFunctionType(codegen->type_void, body_types, 3, false), body, single, 3, "");
   LLVMBuildBr(builder, done);
   LLVMPositionBuilderAtEnd(builder, done);
 }
 
 /* The number of steps done and whose state it is. */
-static void build_state_header(const Wrapper *wrapper, LLVMValueRef position) {
-  const ModuleEmitter *emitter = wrapper->emitter;
+static void build_state_header(const Runner *runner) {
+  const ModuleEmitter *emitter = runner->emitter;
   LLVMBuilderRef builder = emitter->builder;
-  const Module *module = emitter->module;
   LLVMBasicBlockRef wanted = build_block(emitter, "sign_state"), done = build_block(emitter, "end");
-  LLVMBuildCondBr(builder, build_is_null(emitter, wrapper->state_out), done, wanted);
+  LLVMBuildCondBr(builder, build_is_null(emitter, runner->state_out), done, wanted);
   LLVMPositionBuilderAtEnd(builder, wanted);
-  SymbolId stream = program_find_symbol(module->interface, SYMBOL_STREAM);
-  bool has_moved = wrapper->entry != ENTRY_INITIAL && stream != NONE;
-  LLVMValueRef after = has_moved ? LLVMBuildAdd(builder, position, wrapper->symbols[stream], "") : position;
-  LLVMBuildStore(builder, after, wrapper->state_out);
-  LLVMValueRef one = build_i64(emitter, 1);
-  LLVMValueRef address = LLVMBuildInBoundsGEP2(builder, emitter->codegen->type_i64, wrapper->state_out, &one, 1, "");
-  LLVMBuildStore(builder, build_i64(emitter, (int64_t)module_fingerprint(module)), address);
+  LLVMValueRef moved = build_plan_value(emitter, runner->plan, PLAN_MOVED, runner->values);
+  LLVMBuildStore(builder, LLVMBuildAdd(builder, runner->position, moved, ""), runner->state_out);
+  LLVMBuildStore(builder, build_i64(emitter, (int64_t)module_fingerprint(emitter->module)),
+                 build_value_slot(emitter, runner->state_out, build_i64(emitter, 1)));
   LLVMBuildBr(builder, done);
   LLVMPositionBuilderAtEnd(builder, done);
 }
 
-void build_wrapper(ModuleEmitter *emitter, EntryKind entry, LLVMValueRef body) {
+/* Checks the call and computes all that follows from its sizes and its position. */
+static void build_preparation(Runner *runner) {
+  const ModuleEmitter *emitter = runner->emitter;
+  LLVMBuilderRef builder = emitter->builder;
+  runner->values = build_values(emitter, runner->plan);
+  LLVMValueRef check[] = {runner->call, runner->plan, runner->values};
+  build_return_unless_fine(emitter, build_call(emitter, emitter->check_call, check, 3));
+  LLVMValueRef is_initial = build_plan_flag(emitter, runner->plan, FLAG_INITIAL);
+  LLVMValueRef state_in = build_call_field(emitter, runner->call, CALL_STATE_IN);
+  runner->call_state_in = LLVMBuildSelect(builder, is_initial, build_null(emitter), state_in, "");
+  runner->state_out = build_call_field(emitter, runner->call, CALL_STATE_OUT);
+  runner->workspace = build_call_field(emitter, runner->call, CALL_WORKSPACE);
+  runner->position = build_position(runner);
+  LLVMBuildStore(builder, runner->position, build_value_slot(emitter, runner->values, build_i64(emitter, VALUE_POSITION)));
+  LLVMValueRef rest[] = {build_plan_field(emitter, runner->plan, PLAN_STEPS), build_plan_field(emitter, runner->plan, PLAN_SIZE_STEPS),
+                         build_plan_field(emitter, runner->plan, PLAN_STEP_COUNT), runner->values};
+  build_call(emitter, emitter->evaluate, rest, 4);
+  build_return_unless_fine(emitter, build_call(emitter, emitter->check_values, check, 3));
+}
+
+/* int32 run(call, plan) */
+static LLVMValueRef build_run_function(ModuleEmitter *emitter) {
   Codegen *codegen = emitter->codegen;
-  const Kernel *kernel = emitter->module->kernels[entry];
-  LLVMValueRef function = build_function(emitter, entry_names[entry], codegen->type_i32, &codegen->type_ptr, 1);
-  emitter->entries[entry] = function;
-  Wrapper wrapper = {.emitter = emitter,
-                     .kernel = kernel,
-                     .entry = entry,
-                     .call = LLVMGetParam(function, 0),
-                     .frame_type = kernel_frame_type(codegen, kernel),
-                     .symbols = ARENA_ARRAY(codegen->arena, LLVMValueRef, module_symbol_count(emitter->module)),
-                     .slot_offsets = ARENA_ARRAY(codegen->arena, LLVMValueRef, kernel->workspace_slots),
-                     .piece_offsets = ARENA_ARRAY(codegen->arena, LLVMValueRef, emitter->module->piece_count)};
-  wrapper.frame = LLVMBuildAlloca(emitter->builder, wrapper.frame_type, "frame");
-  build_argument_checks(emitter, wrapper.call, entry);
-  emitter->is_in_range = true;
-  bool is_initial = entry == ENTRY_INITIAL;
-  wrapper.call_state_in = is_initial ? NULL : build_call_field(emitter, wrapper.call, CALL_STATE_IN);
-  wrapper.state_out = build_call_field(emitter, wrapper.call, CALL_STATE_OUT);
-  LLVMValueRef position = is_initial ? build_i64(emitter, 0) : build_position(&wrapper);
-  LLVMValueRef batch = build_call_field(emitter, wrapper.call, CALL_BATCH);
-  build_symbols(emitter, kernel, batch, build_call_field(emitter, wrapper.call, CALL_LENGTHS), position, wrapper.symbols);
-  build_value_checks(emitter, wrapper.call, entry, wrapper.symbols);
-  build_frame(&wrapper);
-  build_run(&wrapper, body);
-  build_state_header(&wrapper, position);
+  LLVMValueRef place_buffers = build_place_buffers(emitter), fill_views = build_fill_views(emitter);
+  LLVMTypeRef types[] = {codegen->type_ptr, codegen->type_ptr};
+  LLVMValueRef function = build_function(emitter, "run", codegen->type_i32, types, 2);
+  Runner runner = {.emitter = emitter,
+                   .function = function,
+                   .call = LLVMGetParam(function, 0),
+                   .plan = LLVMGetParam(function, 1),
+                   .copy = LLVMBuildAlloca(emitter->builder, emitter->call_type, "initial_call"),
+                   .homes = LLVMBuildAlloca(emitter->builder, LLVMArrayType2(codegen->type_ptr, HOME_COUNT), "homes")};
+  build_preparation(&runner);
+  runner.state_in = emitter->module->kernels[ENTRY_INITIAL] ? build_state_in(&runner) : runner.call_state_in;
+  build_frame(&runner, place_buffers, fill_views);
+  build_run_body(&runner);
+  build_state_header(&runner);
   LLVMBuildRet(emitter->builder, build_i32(emitter, SEQRT_OK));
+  return function;
+}
+
+void build_wrappers(ModuleEmitter *emitter) {
+  LLVMValueRef run = build_run_function(emitter);
+  for (EntryKind entry = 0; entry < ENTRY_COUNT; entry++) {
+    if (!emitter->module->kernels[entry]) continue;
+    LLVMTypeRef ptr = emitter->codegen->type_ptr;
+    LLVMValueRef function = build_function(emitter, entry_names[entry], emitter->codegen->type_i32, &ptr, 1);
+    emitter->entries[entry] = function;
+    LLVMValueRef arguments[] = {LLVMGetParam(function, 0), build_plan_address(emitter, build_i64(emitter, entry))};
+    LLVMBuildRet(emitter->builder, build_call(emitter, run, arguments, 2));
+  }
 }

@@ -10,7 +10,36 @@
 
 /* ---- names ---- */
 
+/* The tensors of all turns as one, whose first axis is the turn. */
+static const ReferenceTensor *stack_turns(const Check *check, const char *prefix, const char *name) {
+  Arena *arena = check->arena;
+  const ReferenceTensor *first = NULL, *next = NULL;
+  double *values = NULL;
+  int64_t turns = 0, capacity = 0;
+  while ((next = reference_find(check->reference, arena_format(arena, "%s%s", prefix, turn_name(arena, name, 1, 0, turns))))) {
+    if (!first) first = next;
+    if (next->elements != first->elements) break;
+    if (turns == capacity) {
+      double *bigger = ARENA_ARRAY(arena, double, (capacity = 2 * capacity + 4) * first->elements);
+      if (turns) memcpy(bigger, values, sizeof *values * (size_t)(turns * first->elements));
+      values = bigger;
+    }
+    memcpy(values + turns++ * first->elements, next->values, sizeof *values * (size_t)first->elements);
+  }
+  if (!first) return NULL;
+  ReferenceTensor *stack = arena_copy(arena, first, sizeof *stack);
+  int64_t *shape = ARENA_ARRAY(arena, int64_t, first->rank + 1);
+  shape[0] = turns;
+  memcpy(shape + 1, first->shape, sizeof *shape * (size_t)first->rank);
+  stack->rank++;
+  stack->shape = shape;
+  stack->elements *= turns;
+  stack->values = values;
+  return stack;
+}
+
 const ReferenceTensor *check_find(const Check *check, const char *prefix, const char *name) {
+  if (strstr(name, "{}")) return stack_turns(check, prefix, name);
   return reference_find(check->reference, arena_format(check->arena, "%s%s", prefix, name));
 }
 
@@ -152,17 +181,15 @@ static void check_shape(Check *check, const Program *program, const Port *port, 
 
 /* ---- what the file holds ---- */
 
-static bool has_port(const Program *program, PortKind kind, const char *name) {
-  return program_find_port(program, kind, name) != NONE;
-}
-
-static bool has_parameter(Arena *arena, const Program *program, const char *name) {
+static bool has_port(Arena *arena, const Program *program, PortKind kind, const char *name) {
   for (int i = 0; i < program->port_count; i++) {
     const Port *port = &program->ports[i];
-    if (port->kind != PORT_PARAMETER) continue;
-    int64_t turns = port->has_turns ? program->tensors[port->tensor].shape[0].constant : 1;
+    if (port->kind != kind) continue;
+    bool has_turns = strstr(port->name, "{}");
+    int64_t scale = port->has_turns ? port->turn_scale : 1, offset = port->has_turns ? port->turn_offset : 0;
+    int64_t turns = has_turns ? program->tensors[port->tensor].shape[0].constant : 1;
     for (int64_t turn = 0; turn < turns; turn++)
-      if (strcmp(turn_name(arena, port->name, port->turn_scale, port->turn_offset, turn), name) == 0) return true;
+      if (strcmp(turn_name(arena, port->name, scale, offset, turn), name) == 0) return true;
   }
   return false;
 }
@@ -172,19 +199,20 @@ static void check_is_known(Check *check, const Program *program, const char *ten
   bool is_known = true;
   if ((name = without_prefix(tensor, "param."))) {
     what = "parameter";
-    is_known = check->weights || has_parameter(check->arena, program, name);
+    is_known = check->weights || has_port(check->arena, program, PORT_PARAMETER, name);
   } else if ((name = without_prefix(tensor, "input."))) {
     what = "input";
-    is_known = has_port(program, PORT_INPUT, name);
+    is_known = has_port(check->arena, program, PORT_INPUT, name);
   } else if ((name = without_prefix(tensor, "output."))) {
     what = "output";
-    is_known = has_port(program, PORT_OUTPUT, name) || has_port(program, PORT_OBJECTIVE, name);
+    is_known = has_port(check->arena, program, PORT_OUTPUT, name) ||
+               has_port(check->arena, program, PORT_OBJECTIVE, name);
   } else if ((name = without_prefix(tensor, "state0."))) {
     what = "initial state";
-    is_known = has_port(program, PORT_STATE, name);
+    is_known = has_port(check->arena, program, PORT_STATE, name);
   } else if ((name = without_prefix(tensor, "state."))) {
     what = "state";
-    is_known = has_port(program, PORT_FINAL_STATE, name);
+    is_known = has_port(check->arena, program, PORT_FINAL_STATE, name);
   }
   if (!is_known)
     diagnostics_error(check->diagnostics, program->source, "the model declares no %s '%s', which '%s' holds", what, name,

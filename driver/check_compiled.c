@@ -149,10 +149,8 @@ static bool run_entry(CompiledRun *run, seqrt_entry_kind entry) {
 /* ---- comparisons ---- */
 
 static void compare(CompiledRun *run, const char *prefix, const char *name, const void *data, int32_t dtype, int64_t elements) {
-  Arena *arena = run->check->arena;
-  const char *tensor = arena_format(arena, "%s%s", prefix, name);
-  if (data && reference_find(run->check->reference, tensor))
-    report_values(run->check, run->form, tensor, widen(arena, data, dtype, elements));
+  if (data && check_find(run->check, prefix, name))
+    report_tensor(run->check, run->form, prefix, name, widen(run->check->arena, data, dtype, elements));
 }
 
 static void compare_outputs(CompiledRun *run) {

@@ -22,10 +22,10 @@ typedef struct Check {
 
 /* check_bind.c: which tensor of the file belongs to what. */
 
-/* The tensor of the file with this prefix and name; NULL when there is none. */
+/* The tensor of the file with this prefix and name; NULL when there is none. With "{}" in the name all its turns, stacked. */
 const ReferenceTensor *check_find(const Check *check, const char *prefix, const char *name);
 const ReferenceTensor *check_find_parameter(const Check *check, const char *name);
-/* "{}" in the name of a parameter replaced by the number of the turn. */
+/* "{}" in the name of a parameter or state replaced by the number of the turn. */
 const char *turn_name(Arena *arena, const char *name, int64_t scale, int64_t offset, int64_t turn);
 /* Every input and parameter is there and of the right shape, and nothing is in the file that the model does not know.
  * False after diagnostics. */
@@ -37,6 +37,8 @@ int64_t *check_sizes(Check *check, const Program *program);
 
 /* One line; the tensor is looked up under its full name ("grad.param.weight"). Values in row-major order. */
 void report_values(Check *check, CheckForm form, const char *tensor, const double *values);
+/* Likewise for the tensor `name` behind `prefix`, which the file has; one line for each turn where the name has turns. */
+void report_tensor(Check *check, CheckForm form, const char *prefix, const char *name, const double *values);
 void report_failure(Check *check, CheckForm form, const char *tensor, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 void report_refusal(Check *check, CheckForm form, const char *reason);

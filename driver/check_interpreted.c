@@ -38,13 +38,18 @@ static Interpretation *start(Check *check, const Program *program) {
   return interpretation;
 }
 
-/* Compares when the file holds the tensor. */
-static void compare(Check *check, Interpretation *interpretation, TensorId tensor, const char *name, int64_t offset) {
-  if (!reference_find(check->reference, name)) return;
+static const double *computed(Check *check, Interpretation *interpretation, TensorId tensor, const char *name) {
   const char *error;
   const double *values = interpret(interpretation, tensor, &error);
-  if (values) report_values(check, CHECK_INTERPRETED, name, values + offset);
-  else report_failure(check, CHECK_INTERPRETED, name, "%s", error);
+  if (!values) report_failure(check, CHECK_INTERPRETED, name, "%s", error);
+  return values;
+}
+
+/* Compares when the file holds the tensor. */
+static void compare(Check *check, Interpretation *interpretation, TensorId tensor, const char *prefix, const char *name) {
+  if (!check_find(check, prefix, name)) return;
+  const double *values = computed(check, interpretation, tensor, arena_format(check->arena, "%s%s", prefix, name));
+  if (values) report_tensor(check, CHECK_INTERPRETED, prefix, name, values);
 }
 
 static void compare_parameter_gradient(Check *check, Interpretation *interpretation, const Port *port, TensorId gradient) {
@@ -52,8 +57,11 @@ static void compare_parameter_gradient(Check *check, Interpretation *interpretat
   int64_t turns = port->has_turns ? program->tensors[port->tensor].shape[0].constant : 1;
   int64_t elements = interpretation_elements(interpretation, gradient) / turns;
   for (int64_t turn = 0; turn < turns; turn++) {
-    const char *name = turn_name(check->arena, port->name, port->turn_scale, port->turn_offset, turn);
-    compare(check, interpretation, gradient, arena_format(check->arena, "grad.param.%s", name), turn * elements);
+    const char *name = arena_format(check->arena, "grad.param.%s",
+                                    turn_name(check->arena, port->name, port->turn_scale, port->turn_offset, turn));
+    if (!reference_find(check->reference, name)) continue;
+    const double *values = computed(check, interpretation, gradient, name);
+    if (values) report_values(check, CHECK_INTERPRETED, name, values + turn * elements);
   }
 }
 
@@ -62,7 +70,7 @@ static void compare_results(Check *check, Interpretation *interpretation, PortKi
   for (int i = 0; i < program->port_count; i++) {
     const Port *port = &program->ports[i];
     if (port->kind != kind) continue;
-    compare(check, interpretation, port->tensor, arena_format(check->arena, "%s%s", prefix, port->name), 0);
+    compare(check, interpretation, port->tensor, prefix, port->name);
   }
 }
 
@@ -76,8 +84,7 @@ static void compare_gradients(Check *check, Interpretation *interpretation) {
       compare_parameter_gradient(check, interpretation, port, gradient);
       continue;
     }
-    const char *prefix = port->kind == PORT_INPUT ? "grad.input." : "grad.state0.";
-    compare(check, interpretation, gradient, arena_format(check->arena, "%s%s", prefix, port->name), 0);
+    compare(check, interpretation, gradient, port->kind == PORT_INPUT ? "grad.input." : "grad.state0.", port->name);
   }
 }
 

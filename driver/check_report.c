@@ -54,6 +54,14 @@ void report_values(Check *check, CheckForm form, const char *tensor, const doubl
   print_line(check, form, tensor, difference / scale, tolerance_of(form, reference));
 }
 
+void report_tensor(Check *check, CheckForm form, const char *prefix, const char *name, const double *values) {
+  const ReferenceTensor *whole = check_find(check, prefix, name);
+  int64_t turns = strstr(name, "{}") ? whole->shape[0] : 1;
+  for (int64_t turn = 0; turn < turns; turn++)
+    report_values(check, form, arena_format(check->arena, "%s%s", prefix, turn_name(check->arena, name, 1, 0, turn)),
+                  values + turn * (whole->elements / turns));
+}
+
 void report_failure(Check *check, CheckForm form, const char *tensor, const char *format, ...) {
   const ReferenceTensor *reference = reference_find(check->reference, tensor);
   va_list arguments;

@@ -192,6 +192,7 @@ static ExitCode compile(Run *run) {
   if (!wants_later_than(options, EMIT_EQUATIONS)) return finish(run, EXIT_DONE);
 
   /* 2. equations to loops, for the processor that code generation knows */
+  options->codegen.is_emitted_once = is_one_kind(options);
   run->codegen = codegen_create(&options->codegen, run->diagnostics);
   if (!run->codegen) return finish(run, EXIT_CALL);
   options->pipeline.machine = codegen_machine(run->codegen);

@@ -20,13 +20,13 @@ enum { DEEPEST_NESTING = 500, MOST_LEVELS = 2000 }; /* of brackets; of operators
   NODE(LAYER, "layer")         /* text, items: inputs, outputs, body */                                      \
   NODE(MODEL, "model")         /* the same */                                                                \
   NODE(FUNCTION, "function")   /* text, items: indices, outputs: formals, left: value, body: locals */       \
-  NODE(PORT, "port")           /* text, items: axes, extra: type, left: default, is_common */                \
+  NODE(PORT, "port")           /* text, items: axes, type, left: default, is_common */                       \
   NODE(LOCAL, "local")         /* text, left */                                                              \
   /* statements */                                                                                           \
   NODE(CONSTANT, "const")      /* text, left */                                                              \
   NODE(LENGTH, "length")       /* text */                                                                    \
-  NODE(PARAMETER, "param")     /* text, items: axes, outputs: stored axes (has_stored), extra: as, left */   \
-  NODE(STATE, "state")         /* text, items: axes */                                                       \
+  NODE(PARAMETER, "param")     /* as PORT, outputs: stored axes (has_stored), extra: as, left: initialiser */ \
+  NODE(STATE, "state")         /* text, items: axes, type, is_common */                                      \
   NODE(EQUATION, "equation")   /* items: targets, left: value, extra: as */                                  \
   NODE(REPEAT, "repeat")       /* text: index, left: low, right: high, extra: as, body */                    \
   NODE(OBJECTIVE, "objective") /* text, items: inputs, left */                                               \
@@ -62,10 +62,10 @@ struct Node {
   NodeKind kind;
   int depth; /* levels of nodes below and including this one */
   SourceRange source;
-  const char *text, *extra;
+  const char *text, *extra, *type;
   int64_t integer;
   double number;
-  bool is_common, is_dotted, has_stored;
+  bool is_common, is_dotted, has_stored, is_unrolled;
   NodeList items, outputs, body;
   Node *left, *right, *third;
 };

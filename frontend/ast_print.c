@@ -28,10 +28,9 @@ static void print_node(Text *text, const Node *node, int indent, const char *rol
     text_double(text, node->number);
   }
   if (node->is_common) text_add(text, " common");
-  if (node->extra) {
-    text_add(text, node->kind == NODE_PORT ? " : " : " as ");
-    text_add(text, node->extra);
-  }
+  if (node->is_unrolled) text_add(text, " unrolled");
+  if (node->type) text_format(text, " : %s", node->type);
+  if (node->extra) text_format(text, " as %s", node->extra);
   text_format(text, "  @%d:%d\n", node->source.line, node->source.column);
   bool is_header = node->kind == NODE_LAYER || node->kind == NODE_MODEL;
   print_list(text, node->items, indent + 1, is_header ? "input " : "");

@@ -44,11 +44,9 @@ static void need_slots(Walk *state, TensorId tensor, int axis, bool is_after, in
 static bool has_author_boundary(Walk *state, TensorId tensor, int axis, bool is_after) {
   const Entity *entity = state->elaboration->owners[tensor];
   for (int n = 0; entity && n < entity->case_count; n++) {
-    int other_axis = 0;
-    int64_t slot = 0;
-    bool other_side = false;
-    if (case_is_boundary(state->elaboration, entity, entity->cases[n], &other_axis, &slot, &other_side) && other_axis == axis &&
-        other_side == is_after)
+    Surround surround;
+    if (case_is_boundary(state->elaboration, entity, entity->cases[n], &surround) && surround.axis == axis &&
+        surround.is_after == is_after)
       return true;
   }
   return false;
@@ -184,36 +182,62 @@ static void walk_all(Walk *state) {
   }
 }
 
-/* The author's value for one slot in terms of the boundary tensor's indices; NULL: none given. */
-static const Expr *author_value(Walk *state, const Entity *entity, const Boundary *boundary, int64_t wanted,
+/* The author's value in terms of the boundary tensor's indices; `slot` is the first that it is for. */
+static const Expr *author_value(Walk *state, const Entity *entity, const Case *part, const Surround *surround, int64_t slot,
                                 const IndexId *indices) {
+  Arena *arena = state->elaboration->arena;
+  const Expr **replacements = ARENA_ARRAY(arena, const Expr *, state->draft->index_count);
+  if (surround->index != NONE)
+    replacements[surround->index] = expr_binary(arena, OP_SUB, expr_index(arena, indices[0]), expr_integer(arena, slot));
+  for (int other = 0, place = 1; other < entity->rank; other++) {
+    if (other == surround->axis) continue;
+    const Term *subscript = part->subscripts[other];
+    bool is_plain = subscript->kind == TERM_RAW || (subscript->kind == TERM_INDEX && subscript->variable->offset == 0);
+    if (is_plain && subscript->variable->id != NONE)
+      replacements[subscript->variable->id] = expr_index(arena, indices[place]);
+    if (!is_plain) ERROR_AT(state->elaboration, part->target->source, "the other indices of a boundary are plain names");
+    place++;
+  }
+  return expr_substitute(arena, part->built, state->draft->index_count, replacements);
+}
+
+static const Expr *in_slots(Arena *arena, const Expr *slot, int64_t low, int64_t high, int64_t slots) {
+  if (high - low == 1) return expr_binary(arena, OP_EQ, slot, expr_integer(arena, low));
+  const Expr *condition = expr_boolean(arena, true);
+  if (low > 0) condition = expr_binary(arena, OP_GE, slot, expr_integer(arena, low));
+  if (high < slots)
+    condition = expr_binary(arena, OP_AND, condition, expr_binary(arena, OP_LT, slot, expr_integer(arena, high)));
+  return condition;
+}
+
+/* All that the author says of the slots, zero elsewhere. */
+static const Expr *author_values(Walk *state, TensorId of, const Boundary *boundary, const IndexId *indices) {
   Elaboration *elaboration = state->elaboration;
-  const Expr *value = NULL;
-  const Case *first = NULL;
+  const Entity *entity = elaboration->owners[of];
+  const Expr *value = zero_of(elaboration->arena, state->draft->tensors[of].type);
+  const Case **owners = ARENA_ARRAY(elaboration->arena, const Case *, boundary->slots);
   for (int n = 0; entity && n < entity->case_count; n++) {
-    Case *part = entity->cases[n];
-    int axis = 0;
-    int64_t slot = 0;
-    bool is_after = false;
-    if (!case_is_boundary(elaboration, entity, part, &axis, &slot, &is_after)) continue;
-    if (axis != boundary->axis || is_after != boundary->is_after || slot != wanted) continue;
-    if (first) {
-      ERROR_AT(elaboration, part->target->source, "'%s' is defined twice here", entity->name);
-      NOTE_AT(elaboration, first->target->source, "the other equation is here");
-      return value;
+    const Case *part = entity->cases[n];
+    Surround surround;
+    if (!case_is_boundary(elaboration, entity, part, &surround)) continue;
+    if (surround.axis != boundary->axis || surround.is_after != boundary->is_after) continue;
+    int64_t shift = boundary->is_after ? 0 : boundary->slots;
+    int64_t low = surround.low + shift, high = surround.high + shift, first = low;
+    if (low < 0) low = 0;
+    if (high > boundary->slots) high = boundary->slots;
+    if (low >= high) continue;
+    for (int64_t slot = low; slot < high; slot++) {
+      if (owners[slot]) {
+        ERROR_AT(elaboration, part->target->source, "'%s' is defined twice here", entity->name);
+        NOTE_AT(elaboration, owners[slot]->target->source, "the other equation is here");
+        return value;
+      }
+      owners[slot] = part;
     }
-    first = part;
-    const Expr **replacements = ARENA_ARRAY(elaboration->arena, const Expr *, state->draft->index_count);
-    for (int other = 0, place = 1; other < entity->rank; other++) {
-      if (other == axis) continue;
-      const Term *subscript = part->subscripts[other];
-      bool is_plain = subscript->kind == TERM_RAW || (subscript->kind == TERM_INDEX && subscript->variable->offset == 0);
-      if (is_plain && subscript->variable->id != NONE)
-        replacements[subscript->variable->id] = expr_index(elaboration->arena, indices[place]);
-      if (!is_plain) ERROR_AT(elaboration, part->target->source, "the other indices of a boundary are plain names");
-      place++;
-    }
-    value = expr_substitute(elaboration->arena, part->built, state->draft->index_count, replacements);
+    const Expr *given = author_value(state, entity, part, &surround, first, indices);
+    const Expr *condition = in_slots(elaboration->arena, expr_index(elaboration->arena, indices[0]), low, high, boundary->slots);
+    bool is_all = low == 0 && high == boundary->slots;
+    value = is_all ? given : expr_select(elaboration->arena, condition, given, value);
   }
   return value;
 }
@@ -241,18 +265,7 @@ static void make_boundary(Walk *state, TensorId of, Boundary *boundary) {
     else names[place++] = definition->indices[axis];
   }
   program_add_indices(state->draft, boundary->id, definition ? names : NULL, equation.indices);
-  const Expr *value = zero_of(arena, tensor.type);
-  const Expr *slot_index = expr_index(arena, equation.indices[0]);
-  for (int64_t slot = 0; slot < boundary->slots && elaboration->owners[of] && elaboration->owners[of]->case_count; slot++) {
-    if (!has_author_boundary(state, of, boundary->axis, boundary->is_after)) break;
-    const Expr *given = author_value(state, elaboration->owners[of], boundary, boundary->is_after ? slot : boundary->slots - slot,
-                                     equation.indices);
-    if (!given) continue;
-    value = boundary->slots == 1
-                ? given
-                : expr_select(arena, expr_binary(arena, OP_EQ, slot_index, expr_integer(arena, slot)), given, value);
-  }
-  equation.value = value;
+  equation.value = author_values(state, of, boundary, equation.indices);
   program_add_equation(state->draft, equation);
 }
 
@@ -261,11 +274,8 @@ static void walk_author_boundaries(Walk *state) {
   for (int n = 0; n < state->elaboration->entity_count; n++) {
     const Entity *entity = state->elaboration->entities[n];
     for (int m = 0; m < entity->case_count; m++) {
-      int axis = 0;
-      int64_t slot = 0;
-      bool is_after = false;
-      if (!entity->cases[m]->built || !case_is_boundary(state->elaboration, entity, entity->cases[m], &axis, &slot, &is_after))
-        continue;
+      Surround surround;
+      if (!entity->cases[m]->built || !case_is_boundary(state->elaboration, entity, entity->cases[m], &surround)) continue;
       pair_map_begin(&state->memo);
       walk(state, entity->cases[m]->built, NULL);
       pair_map_end(&state->memo);

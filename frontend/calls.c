@@ -235,14 +235,23 @@ void declare_call(Elaboration *elaboration, Scope *scope, int position, const No
     define_result(elaboration, scope, position, node, node->items.nodes[n], callee, layer->outputs.nodes[n]);
 }
 
+/* The tensor that the caller passes; false: no name of one. */
+static bool find_passed(const FormalEntry *formal, const View **out_view) {
+  const Node *actual = formal->actual;
+  *out_view = NULL;
+  if (!actual || (actual->kind != NODE_NAME && actual->kind != NODE_READ)) return false;
+  int position = formal->scope->position;
+  Name *name = scope_find(formal->scope->caller, actual->text, &position);
+  if (!name || name->kind != NAME_TENSOR) return false;
+  *out_view = name_view(name, position);
+  return true;
+}
+
 /* What the caller passes, as the layer sees it. */
 static View *actual_view(Elaboration *elaboration, const FormalEntry *formal, const Environment *environment) {
   const Node *actual = formal->actual;
-  int position = formal->scope->position;
-  Name *name = scope_find(formal->scope->caller, actual->text, &position);
-  bool is_tensor = (actual->kind == NODE_NAME || actual->kind == NODE_READ) && name && name->kind == NAME_TENSOR;
-  View *source = is_tensor ? name_view(name, position) : NULL;
-  if (!is_tensor || (source && !source->entity && source->constant)) return NULL;
+  const View *source;
+  if (!find_passed(formal, &source) || (source && !source->entity && source->constant)) return NULL;
   View *view = ARENA_NEW(elaboration->arena, View);
   if (!source || !source->entity) {
     ERROR_AT(elaboration, actual->source, "'%s' is not defined", actual->text);
@@ -285,7 +294,9 @@ static void bind_formal(Elaboration *elaboration, const FormalEntry *formal) {
   if (!actual) { /* one value for all elements */
     const Node *node = formal->actual ? formal->actual : formal->formal->left;
     if (!node) return;
-    declared->constant = resolve(elaboration, environment, node, 0);
+    const View *passed; /* a default of the caller's own */
+    bool is_constant = find_passed(formal, &passed) && passed && passed->constant;
+    declared->constant = is_constant ? passed->constant : resolve(elaboration, environment, node, 0);
     constrain_term(elaboration, declared->constant);
     return;
   }

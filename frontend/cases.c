@@ -92,16 +92,17 @@ static const Expr *build_subscript(Elaboration *elaboration, const Term *term) {
 /* A run-time size is larger than any constant here. */
 static bool is_below(Size a, Size b) { return a.symbol == b.symbol ? a.constant < b.constant : a.symbol == NONE; }
 
-bool case_is_boundary(Elaboration *elaboration, const Entity *entity, const Case *part, int *out_axis, int64_t *out_slot,
-                      bool *out_is_after) {
+bool case_is_boundary(Elaboration *elaboration, const Entity *entity, const Case *part, Surround *out_surround) {
   for (int axis = 0; axis < entity->rank; axis++) {
     Span span;
-    if (!find_span(elaboration, build_subscript(elaboration, part->subscripts[axis]), &span) || span.index != NONE) continue;
+    if (!find_span(elaboration, build_subscript(elaboration, part->subscripts[axis]), &span)) continue;
     Size extent = cell_size(entity->axes[axis]);
-    *out_axis = axis;
-    *out_is_after = !is_below(span.low, extent);
-    *out_slot = *out_is_after ? span.low.constant - extent.constant : -span.low.constant;
-    if (*out_is_after || (span.low.symbol == NONE && span.low.constant < 0)) return true;
+    bool is_before = span.low.symbol == NONE && span.low.constant < 0 && span.high.symbol == NONE && span.high.constant <= 0;
+    bool is_after = span.index == NONE && !is_below(span.low, extent);
+    if (!is_before && !is_after) continue;
+    int64_t start = is_after ? extent.constant : 0;
+    *out_surround = (Surround){axis, is_after, span.low.constant - start, span.high.constant - start, span.index};
+    return true;
   }
   return false;
 }
@@ -276,10 +277,8 @@ static void build_entity(Elaboration *elaboration, Entity *entity) {
   for (int n = 0; n < entity->case_count; n++) {
     Case *part = entity->cases[n];
     if (!build_case(elaboration, entity, part, &auxiliary_count)) is_good = false;
-    int axis = 0;
-    int64_t slot = 0;
-    bool is_after = false;
-    if (case_is_boundary(elaboration, entity, part, &axis, &slot, &is_after)) continue;
+    Surround surround;
+    if (case_is_boundary(elaboration, entity, part, &surround)) continue;
     Part place;
     if (entity->role != ROLE_LOCAL) {
       ERROR_AT(elaboration, part->target->source, "'%s' comes from outside and cannot be defined", entity->name);
@@ -296,7 +295,7 @@ static void build_entity(Elaboration *elaboration, Entity *entity) {
     for (int n = 0; n < elaboration->state_count; n++)
       if (elaboration->states[n].final == entity)
         ERROR_AT(elaboration, entity->source, "no equation says what the state '%s' is after the last step",
-                 elaboration->states[n].node->text);
+                 elaboration->states[n].name);
     if (entity->case_count)
       ERROR_AT(elaboration, entity->cases[0]->target->source, "'%s' has a boundary but no equation", entity->name);
     return;

@@ -29,9 +29,8 @@ static Value value_of_number(double number) {
   return value;
 }
 
-/* A key may be a path: "rope.base". Absent and null are the same. */
-Value config_value(Elaboration *elaboration, const char *key, SourceRange where) {
-  Value absent = {.kind = VALUE_ABSENT};
+/* A key may be a path: "rope.base". Absent and null are the same, and NULL here. */
+static const cJSON *find_item(Elaboration *elaboration, const char *key) {
   const cJSON *item = elaboration->config;
   char *path = arena_string(elaboration->arena, key);
   for (char *part = path, *next; item && part; part = next) {
@@ -39,12 +38,42 @@ Value config_value(Elaboration *elaboration, const char *key, SourceRange where)
     if (next) *next++ = 0;
     item = cJSON_GetObjectItemCaseSensitive(item, part);
   }
-  if (!item || cJSON_IsNull(item)) return absent;
+  return cJSON_IsNull(item) ? NULL : item;
+}
+
+static Value value_of_item(Elaboration *elaboration, const cJSON *item, const char *key, SourceRange where) {
+  if (!item || cJSON_IsNull(item)) return (Value){.kind = VALUE_ABSENT};
   if (cJSON_IsNumber(item)) return value_of_number(item->valuedouble);
   if (cJSON_IsBool(item)) return (Value){.kind = VALUE_BOOLEAN, .boolean = cJSON_IsTrue(item)};
   if (cJSON_IsString(item)) return (Value){.kind = VALUE_STRING, .text = arena_string(elaboration->arena, item->valuestring)};
   ERROR_AT(elaboration, where, "'%s' in the config is neither a number, a string nor a truth value", key);
   return (Value){.kind = VALUE_ERROR};
+}
+
+Value config_value(Elaboration *elaboration, const char *key, SourceRange where) {
+  return value_of_item(elaboration, find_item(elaboration, key), key, where);
+}
+
+static Value not_a_list(Elaboration *elaboration, const char *key, SourceRange where) {
+  ERROR_AT(elaboration, where, "'%s' in the config is no list", key);
+  return (Value){.kind = VALUE_ERROR};
+}
+
+Value config_entry(Elaboration *elaboration, const char *key, int64_t index, SourceRange where) {
+  const cJSON *list = find_item(elaboration, key);
+  if (!list) return (Value){.kind = VALUE_ABSENT};
+  if (!cJSON_IsArray(list)) return not_a_list(elaboration, key, where);
+  int count = cJSON_GetArraySize(list);
+  if (index >= 0 && index < count) return value_of_item(elaboration, cJSON_GetArrayItem(list, (int)index), key, where);
+  ERROR_AT(elaboration, where, "'%s' in the config has %d entries, the index is %lld", key, count, (long long)index);
+  return (Value){.kind = VALUE_ERROR};
+}
+
+Value config_count(Elaboration *elaboration, const char *key, SourceRange where) {
+  const cJSON *list = find_item(elaboration, key);
+  if (!list) return (Value){.kind = VALUE_ABSENT};
+  if (!cJSON_IsArray(list)) return not_a_list(elaboration, key, where);
+  return (Value){.kind = VALUE_SIZE, .size = size_constant(cJSON_GetArraySize(list))};
 }
 
 Value value_parse(Elaboration *elaboration, const char *text) {

@@ -31,14 +31,22 @@ static Cell **axis_cells(Elaboration *elaboration, Scope *scope, NodeList axes, 
   return cells;
 }
 
-static bool parse_type(Elaboration *elaboration, const Node *node, Type *out_type) {
+/* NULL: none is given. `out_type` is that of the numbers that a complex one is made of. */
+static const char *parse_type(Elaboration *elaboration, const Node *node, Type *out_type) {
   *out_type = TYPE_REAL;
-  if (!node->extra) return false;
+  if (!node->type || !strcmp(node->type, COMPLEX_TYPE)) return node->type ? COMPLEX_TYPE : NULL;
   for (int type = TYPE_REAL; type <= TYPE_BOOL; type++)
-    if (!strcmp(node->extra, type_names[type])) *out_type = (Type)type;
-  if (strcmp(node->extra, type_names[*out_type]))
-    ERROR_AT(elaboration, node->source, "unknown type '%s' of '%s': expected real, int or bool", node->extra, node->text);
-  return true;
+    if (!strcmp(node->type, type_names[type])) *out_type = (Type)type;
+  if (strcmp(node->type, type_names[*out_type]))
+    ERROR_AT(elaboration, node->source, "unknown type '%s' of '%s': expected real, complex, int or bool", node->type, node->text);
+  return type_names[*out_type];
+}
+
+bool is_declared_complex(Elaboration *elaboration, const Node *node, const char *what) {
+  Type type;
+  const char *declared = parse_type(elaboration, node, &type);
+  if (type != TYPE_REAL) ERROR_AT(elaboration, node->source, "%s is real or complex, found %s", what, declared);
+  return declared && !strcmp(declared, COMPLEX_TYPE);
 }
 
 /* `T` on an axis of an input of the model is known at run time only, unless a constant says otherwise. */
@@ -56,8 +64,9 @@ static void declare_input(Elaboration *elaboration, Scope *scope, const Node *no
   Entity *entity = entity_create(elaboration, scope, ROLE_INPUT, node->text, axes.count, node->source);
   entity->axes = axis_cells(elaboration, scope, axes, node->text);
   mark_input_sizes(scope, axes);
-  parse_type(elaboration, node, &entity->type);
+  const char *type = parse_type(elaboration, node, &entity->type);
   entity->has_type = true;
+  if (type && !strcmp(type, COMPLEX_TYPE)) entity_keep_parts(elaboration, entity);
   name_define(elaboration, name, view_of_entity(elaboration, scope, entity), 0);
   PortEntry port = {entity, NULL, node, batch_place(elaboration, node->items, node->is_common), is_for_objective};
   ARENA_PUSH(elaboration->arena, elaboration->inputs, elaboration->input_count, port);
@@ -71,7 +80,7 @@ static void declare_formal(Elaboration *elaboration, Scope *scope, const Node *n
   view->axes = axis_cells(elaboration, scope, node->items, node->text);
   name_define(elaboration, name, view, 0);
   Type type;
-  if (parse_type(elaboration, node, &type)) name->declared_type = type_names[type];
+  name->declared_type = parse_type(elaboration, node, &type);
   FormalEntry formal = {scope, name, node, NULL};
   ARENA_PUSH(elaboration->arena, elaboration->formals, elaboration->formal_count, formal);
 }
@@ -83,7 +92,7 @@ static void declare_output(Elaboration *elaboration, Scope *scope, const Node *n
   name->declared_rank = axes.count;
   name->declared = axis_cells(elaboration, scope, axes, node->text);
   Type type;
-  if (parse_type(elaboration, node, &type)) name->declared_type = type_names[type];
+  name->declared_type = parse_type(elaboration, node, &type);
   if (scope != elaboration->model) return;
   PortEntry port = {NULL, name, node, batch_place(elaboration, node->items, node->is_common), false};
   ARENA_PUSH(elaboration->arena, elaboration->outputs, elaboration->output_count, port);
@@ -100,23 +109,41 @@ void declare_header(Elaboration *elaboration, Scope *scope) {
   for (int n = 0; n < scope->node->outputs.count; n++) declare_output(elaboration, scope, scope->node->outputs.nodes[n]);
 }
 
+/* The first axis of "conv.{}" counts tensors of their own: the batch belongs to each of them. */
+static int state_batch_place(Elaboration *elaboration, const Node *node, const char *name, int axis_count) {
+  int place = batch_place(elaboration, node->items, node->is_common);
+  if (!strstr(name, "{}")) return place;
+  if (axis_count == 0) ERROR_AT(elaboration, node->source, "the state '%s' has no axis for the '{}' in its name", name);
+  if (place != 0) return place;
+  if (node->items.count != axis_count)
+    ERROR_AT(elaboration, node->source, "the first axis of '%s' counts the tensors: 'batch' stands after it", name);
+  return 1;
+}
+
 static void declare_state(Elaboration *elaboration, Scope *scope, const Node *node) {
-  if (scope != elaboration->model) {
-    ERROR_AT(elaboration, node->source, "a state is declared in the model, outside of repeats");
+  const Scope *outermost = scope;
+  while (outermost->unrolled) outermost = outermost->parent;
+  if (outermost != elaboration->model) {
+    ERROR_AT(elaboration, node->source, "a state is declared in the model, outside of repeats that are not unrolled");
     return;
   }
   NodeList axes = without_batch(elaboration, node->items);
   const char *label = arena_format(elaboration->arena, "state.%s", node->text);
   Name *name = scope_add(elaboration, scope, NAME_TENSOR, label, node->source);
   if (!name) return;
-  StateEntry state = {.node = node, .batch_axis = batch_place(elaboration, node->items, false)};
+  StateEntry state = {.name = names_of_turns(elaboration, scope, node->extra ? node->extra : node->text)};
+  state.node = node;
+  state.batch_axis = state_batch_place(elaboration, node, state.name, axes.count);
   state.initial = entity_create(elaboration, scope, ROLE_STATE, label, axes.count, node->source);
   state.initial->axes = axis_cells(elaboration, scope, axes, node->text);
   state.initial->has_type = true;
+  bool is_complex = is_declared_complex(elaboration, node, "a state");
+  if (is_complex) entity_keep_parts(elaboration, state.initial);
   const char *final = arena_format(elaboration->arena, "%s.final", label);
   state.final = entity_create(elaboration, scope, ROLE_LOCAL, final, axes.count, node->source);
   state.final->axes = state.initial->axes;
   state.final->has_type = true;
+  if (is_complex) entity_keep_parts(elaboration, state.final);
   name_define(elaboration, name, view_of_entity(elaboration, scope, state.initial), 0);
   name->defined = view_of_entity(elaboration, scope, state.final);
   ARENA_PUSH(elaboration->arena, elaboration->states, elaboration->state_count, state);
@@ -152,17 +179,6 @@ void declare_sizes_and_parameters(Elaboration *elaboration, Scope *scope) {
   }
 }
 
-static bool mentions(const Node *target, const char *name) {
-  for (int n = 0; n < target->items.count; n++) {
-    const Node *item = target->items.nodes[n];
-    if (item->kind == NODE_NAME && !strcmp(item->text, name)) return true;
-    if (item->kind == NODE_BINARY && ((item->left->kind == NODE_NAME && !strcmp(item->left->text, name)) ||
-                                      (item->right->kind == NODE_NAME && !strcmp(item->right->text, name))))
-      return true;
-  }
-  return false;
-}
-
 const char *name_label(Elaboration *elaboration, const Scope *scope, const Name *name) {
   bool is_carried = name->version_count > 0;
   const char *text = is_carried ? arena_format(elaboration->arena, "%s.out", name->text) : name->text;
@@ -172,7 +188,7 @@ const char *name_label(Elaboration *elaboration, const Scope *scope, const Name 
 /* A target is new to its scope unless it is declared; one with the turn of a repeat among its subscripts belongs
  * outside of it. */
 Name *target_name(Elaboration *elaboration, Scope *scope, const Node *target, int rank) {
-  while (scope->turn && target->kind == NODE_READ && mentions(target, scope->turn->name)) scope = scope->parent;
+  while (scope->turn_name && target->kind == NODE_READ && mentions_turn(target, scope->turn_name)) scope = scope->parent;
   Name *name = scope_find_local(scope, target->text);
   if (!name && strncmp(target->text, "state.", 6)) {
     Name *around = scope_find(scope, target->text, NULL);
@@ -209,6 +225,7 @@ Name *target_name(Elaboration *elaboration, Scope *scope, const Node *target, in
   for (int n = 0; n < name->declared_rank; n++) entity->axes[entity->outer_count + n] = name->declared[n];
   for (int type = TYPE_REAL; name->declared_type && type <= TYPE_BOOL; type++)
     if (!strcmp(name->declared_type, type_names[type])) entity->type = (Type)type, entity->has_type = true;
+  entity->is_complex = name->declared_type && !strcmp(name->declared_type, COMPLEX_TYPE);
   name_define(elaboration, name, view_of_entity(elaboration, scope, entity), 0);
   return name;
 }
@@ -291,7 +308,8 @@ void declare_statements(Elaboration *elaboration, Scope *scope) {
   for (int n = 0; n < scope->statements.count; n++) {
     const Node *node = scope->statements.nodes[n];
     if (node->kind == NODE_EQUATION) declare_equation(elaboration, scope, n, node);
-    if (node->kind == NODE_REPEAT) declare_repeat(elaboration, scope, n, node);
+    if (node->kind == NODE_REPEAT && node->is_unrolled) declare_unrolled(elaboration, scope, n, node);
+    else if (node->kind == NODE_REPEAT) declare_repeat(elaboration, scope, n, node);
     if (node->kind == NODE_OBJECTIVE && scope == elaboration->model && scope->node->kind == NODE_MODEL)
       declare_objective(elaboration, node);
     else if (node->kind == NODE_OBJECTIVE)
@@ -323,6 +341,7 @@ void declare_model(Elaboration *elaboration, const Node *node) {
   elaboration->model = scope;
   declare_header(elaboration, scope);
   declare_sizes_and_parameters(elaboration, scope);
+  apply_defines(elaboration); /* `unroll` asks for constants */
   declare_statements(elaboration, scope);
   declare_symbols(elaboration);
 }

@@ -10,8 +10,10 @@ static void check_formals(Elaboration *elaboration) {
     const View *view = formal->name->versions[0].view;
     const char *declared = formal->name->declared_type ? formal->name->declared_type : type_names[TYPE_REAL];
     if (!view->entity || !formal->actual) continue;
-    const char *found = type_names[view->entity->type];
-    bool is_fine = !strcmp(declared, found) || (!formal->name->declared_type && view->entity->type == TYPE_INT);
+    const char *found = view->entity->is_complex ? COMPLEX_TYPE : type_names[view->entity->type];
+    bool is_number = !view->entity->is_complex && view->entity->type != TYPE_BOOL;
+    bool is_fine = !strcmp(declared, found) || (!formal->name->declared_type && view->entity->type == TYPE_INT) ||
+                   (!strcmp(declared, COMPLEX_TYPE) && is_number);
     if (is_fine) continue;
     ERROR_AT(elaboration, formal->actual->source, "wrong type: the input '%s' of '%s' is %s, found %s", formal->formal->text,
              formal->scope->node->text, declared, found);
@@ -22,7 +24,6 @@ static void check_formals(Elaboration *elaboration) {
 static Program *run_stages(Elaboration *elaboration, const Node *model) {
   declare_model(elaboration, model);
   if (has_errors(elaboration)) return NULL;
-  apply_defines(elaboration);
   apply_known_shapes(elaboration);
   solve_sizes(elaboration, false); /* what is known by now is not blamed later */
   if (has_errors(elaboration)) return NULL;
@@ -36,6 +37,8 @@ static Program *run_stages(Elaboration *elaboration, const Node *model) {
   solve_sizes(elaboration, true);
   if (has_errors(elaboration)) return NULL;
   report_open_sizes(elaboration);
+  if (has_errors(elaboration)) return NULL;
+  split_complex(elaboration);
   if (has_errors(elaboration)) return NULL;
   infer_types(elaboration);
   check_formals(elaboration);

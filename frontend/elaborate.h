@@ -5,6 +5,7 @@
  *   declare   names, tensors, calls expanded into scopes of their own   (declare.c, calls.c, repeat.c)
  *   resolve   expressions to terms: names bound, functions expanded     (resolve.c, functions.c, targets.c)
  *   solve     sizes by unification of the axes at which indices stand   (sizes.c, constraints.c, values.c)
+ *   split     complex numbers to pairs of reals                         (complex.c)
  *   build     terms to equations, each with at most one reduction       (types.c, build.c, cases.c)
  *   finish    boundaries of lagged reads, chains of sums, cycles, ports (boundaries.c, chains.c, cycles.c, ports.c)
  */
@@ -24,6 +25,7 @@ Name *scope_add(Elaboration *elaboration, Scope *scope, NameKind kind, const cha
 View *name_view(const Name *name, int position); /* what reads see at this position; NULL: nothing yet */
 Variable *variable_create(Elaboration *elaboration, const char *name, SourceRange source);
 Entity *entity_create(Elaboration *elaboration, Scope *scope, TensorRole role, const char *name, int rank, SourceRange source);
+void entity_keep_parts(Elaboration *elaboration, Entity *entity);
 View *view_of_entity(Elaboration *elaboration, Scope *scope, Entity *entity);
 void name_define(Elaboration *elaboration, Name *name, View *view, int from);
 const char *scope_tensor_name(Elaboration *elaboration, const Scope *scope, const char *text);
@@ -46,6 +48,8 @@ Value value_parse(Elaboration *elaboration, const char *text);
 bool config_open(Elaboration *elaboration);
 void config_close(Elaboration *elaboration);
 Value config_value(Elaboration *elaboration, const char *key, SourceRange where);
+Value config_entry(Elaboration *elaboration, const char *key, int64_t index, SourceRange where); /* of a list */
+Value config_count(Elaboration *elaboration, const char *key, SourceRange where);
 Constraint *constraint_add(Elaboration *elaboration, Constraint constraint);
 void solve_sizes(Elaboration *elaboration, bool with_weak); /* without: only what follows for certain */
 void apply_defines(Elaboration *elaboration);
@@ -59,6 +63,12 @@ void declare_statements(Elaboration *elaboration, Scope *scope);
 void declare_sizes_and_parameters(Elaboration *elaboration, Scope *scope);
 void declare_parameter(Elaboration *elaboration, Scope *scope, const Node *node);
 void declare_call(Elaboration *elaboration, Scope *scope, int position, const Node *node, const Node *layer);
+bool mentions_turn(const Node *target, const char *turn);
+void declare_unrolled(Elaboration *elaboration, Scope *scope, int position, const Node *node);
+/* With the turns of unrolled repeats around `scope` in place: "c.{l}" is "c.0". */
+const char *names_of_turns(Elaboration *elaboration, const Scope *scope, const char *text);
+/* "{2*l+1}", from behind its brace: scale * turn + offset. */
+bool parse_turn(const char *text, const char *end, const char *turn, int64_t *out_scale, int64_t *out_offset);
 void declare_repeat(Elaboration *elaboration, Scope *scope, int position, const Node *node);
 void declare_target(Elaboration *elaboration, Scope *scope, int position, const Node *node, const Node *target,
                     const Node *value);
@@ -66,6 +76,8 @@ void declare_header(Elaboration *elaboration, Scope *scope);
 Name *target_name(Elaboration *elaboration, Scope *scope, const Node *target, int rank);
 void bind_formals(Elaboration *elaboration);
 const char *name_label(Elaboration *elaboration, const Scope *scope, const Name *name); /* for its tensor */
+#define COMPLEX_TYPE "complex"
+bool is_declared_complex(Elaboration *elaboration, const Node *node, const char *what);
 bool is_bound_name(Elaboration *elaboration, Scope *scope, const char *text);
 
 /* resolve.c, functions.c, targets.c */
@@ -104,7 +116,9 @@ void resolve_objective(Elaboration *elaboration);
 void constrain_term(Elaboration *elaboration, const Term *term);
 void constrain_targets(Elaboration *elaboration);
 
-/* types.c, build.c, cases.c */
+/* complex.c, types.c, build.c, cases.c */
+void split_complex(Elaboration *elaboration);
+void complex_parts(Elaboration *elaboration, const Term *term, const Term **out_re, const Term **out_im);
 void infer_types(Elaboration *elaboration);
 typedef struct Builder {
   Elaboration *elaboration;
@@ -120,9 +134,15 @@ IndexId variable_index(Elaboration *elaboration, Variable *variable);
 void create_tensors(Elaboration *elaboration);
 void build_equations(Elaboration *elaboration);
 void report_open_sizes(Elaboration *elaboration);
-/* -1, T and the like: not a part of the tensor but what lies around it. Slots count from 1 before, from 0 after. */
-bool case_is_boundary(Elaboration *elaboration, const Entity *entity, const Case *part, int *out_axis, int64_t *out_slot,
-                      bool *out_is_after);
+/* -1, T, `k in -4..0` and the like: not a part of the tensor but what lies around it. The steps low <= n < high; after
+ * the end they count from there. */
+typedef struct Surround {
+  int axis;
+  bool is_after;
+  int64_t low, high;
+  IndexId index; /* stands for the steps, from `low` on; NONE: one step */
+} Surround;
+bool case_is_boundary(Elaboration *elaboration, const Entity *entity, const Case *part, Surround *out_surround);
 TensorId draft_tensor(Elaboration *elaboration, Entity *owner, const char *name, Type type, int rank, const Size *shape,
                       SourceRange source);
 

@@ -68,6 +68,8 @@ typedef struct Entity {
   Cell **axes;
   bool has_type;
   Type type;
+  bool is_complex, has_part_axis;  /* the last axis is (re, im) */
+  struct Entity *imaginary;        /* else, once split: the tensor beside this one */
   SourceRange source;
   int case_count;
   Case **cases;
@@ -102,6 +104,7 @@ struct Name {
   Scope *value_scope;
   Value known; /* CONSTANT: VALUE_UNKNOWN until evaluated */
   bool is_evaluating, is_input_size, is_length;
+  bool is_turn; /* CONSTANT: the turn of an unrolled repeat */
   int version_count; /* TENSOR */
   Version *versions;
   View *defined;     /* what equations of this scope define; NULL until the first */
@@ -122,7 +125,9 @@ struct Scope {
   int depth;
   int outer_count;
   Variable **outers;
-  Variable *turn;   /* of a repeat */
+  Variable *turn;   /* of a repeat that is compiled once */
+  const char *turn_name; /* of a repeat */
+  Name *unrolled;        /* of a repeat that is unrolled: the turn's value */
   int mapped_count; /* outers that the call added */
   Variable **mapped;
   const char *parameter_names; /* template, '*' being the parameter's own name */
@@ -143,6 +148,7 @@ typedef enum {
   TERM_RAW,      /* variable: its position, from 0 */
   TERM_LAST,     /* variable: its last position */
   TERM_AXIS,     /* integer: subscript of a view */
+  TERM_PART,     /* re or im: last subscript of a tensor that keeps both */
   TERM_READ,     /* entity, args: one for each axis; outside */
   TERM_CALL,     /* builtin, args */
   TERM_IF,       /* args: condition, when true, when false */
@@ -161,6 +167,10 @@ typedef struct Builtin {
     BUILTIN_RELU,
     BUILTIN_TO_REAL,
     BUILTIN_TO_INT,
+    BUILTIN_COMPLEX,
+    BUILTIN_RE,
+    BUILTIN_IM,
+    BUILTIN_CONJUGATE,
     BUILTIN_REDUCE,
     BUILTIN_MEAN
   } kind;
@@ -184,8 +194,9 @@ struct Term {
   int variable_count;
   Variable **variables;
   /* memos, written by the stages */
-  bool is_walked, has_type;
-  int pass;
+  bool is_walked, has_type, is_complex;
+  int pass, complex_pass;
+  const Term *lowered_re, *lowered_im; /* im NULL: real */
   Type type;
   const Expr *built;
 };
@@ -220,6 +231,7 @@ struct Parameter {
 };
 
 typedef struct StateEntry {
+  const char *name; /* public */
   Entity *initial, *final;
   const Node *node;
   int batch_axis;

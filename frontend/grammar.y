@@ -72,7 +72,7 @@ static Node *applied(Parser *parser, SourceRange place, const char *name, Node *
 %token <integer> INTEGER "an integer" BOOLEAN "a truth value"
 %token <number> REAL "a number"
 %token IMPORT "'import'" LAYER "'layer'" MODEL "'model'" FUNCTION "'function'" PARAM "'param'" CONST "'const'"
-%token STATE "'state'" LENGTH "'length'" OBJECTIVE "'objective'" REPEAT "'repeat'" COMMON "'common'" STORED "'stored'"
+%token STATE "'state'" LENGTH "'length'" OBJECTIVE "'objective'" REPEAT "'repeat'" UNROLL "'unroll'" COMMON "'common'" STORED "'stored'"
 %token IN "'in'" AS_NAME "'as'" WHERE "'where'" IF "'if'" THEN "'then'" ELSE "'else'" AND "'and'" OR "'or'" NOT "'not'"
 %token MOD "'mod'" DIV "'div'" ARROW "'->'" DOTS "'..'" LE "'<='" GE "'>='" EQ "'=='" NE "'!='"
 
@@ -80,7 +80,7 @@ static Node *applied(Parser *parser, SourceRange place, const char *name, Node *
 %type <list> ports ports_or_none locals locals_or_none formals formals_or_none names names_or_none statements statement
 %type <list> constants lengths parameters states targets expressions items arguments arguments_or_none axes axes_or_none
 %type <text> name dotted type_or_none as as_or_none
-%type <flag> common
+%type <flag> common repeated
 
 %precedence ELSE
 %left OR
@@ -123,10 +123,10 @@ ports: port { $$ = add(parser, empty_list, $1); }
   | ports ',' port { $$ = add(parser, $1, $3); }
   ;
 port: common NAME axes_or_none type_or_none
-    { $$ = make(parser, NODE_PORT, @NAME, $NAME); $$->items = $3; $$->extra = $4; $$->is_common = $1; }
+    { $$ = make(parser, NODE_PORT, @NAME, $NAME); $$->items = $3; $$->type = $4; $$->is_common = $1; }
   | common NAME axes_or_none type_or_none '=' expression
     { $$ = node_with(make(parser, NODE_PORT, @NAME, $NAME), $expression, NULL, NULL);
-      $$->items = $3; $$->extra = $4; $$->is_common = $1; }
+      $$->items = $3; $$->type = $4; $$->is_common = $1; }
   ;
 common: %empty { $$ = false; } | COMMON { $$ = true; } ;
 type_or_none: %empty { $$ = NULL; } | ':' NAME { $$ = $2; } ;
@@ -145,7 +145,7 @@ formals: function_formal { $$ = add(parser, empty_list, $1); }
   | formals ',' function_formal { $$ = add(parser, $1, $3); }
   ;
 function_formal: NAME names_or_none type_or_none
-    { $$ = make(parser, NODE_PORT, @NAME, $NAME); $$->items = $2; $$->extra = $3; }
+    { $$ = make(parser, NODE_PORT, @NAME, $NAME); $$->items = $2; $$->type = $3; }
   ;
 locals_or_none: %empty { $$ = empty_list; } | WHERE locals { $$ = $2; } ;
 locals: local { $$ = add(parser, empty_list, $1); }
@@ -165,8 +165,9 @@ statement:
   | PARAM parameters { node_share_initialisers($2); $$ = $2; }
   | STATE states { $$ = $2; }
   | equation { $$ = add(parser, empty_list, $1); }
-  | REPEAT NAME IN expression DOTS expression as_or_none '{' statements '}'
+  | repeated NAME IN expression DOTS expression as_or_none '{' statements '}'
     { Node *node = node_with(make(parser, NODE_REPEAT, @NAME, $NAME), $4, $6, NULL);
+      node->is_unrolled = $1;
       node->extra = $7; node->body = $9;
       int depth = node_list_depth($9);
       node->depth = depth > node->depth ? depth : node->depth;
@@ -176,6 +177,8 @@ statement:
       node->items = $4;
       $$ = add(parser, empty_list, node); }
   ;
+
+repeated: REPEAT { $$ = false; } | UNROLL { $$ = true; } ;
 
 constants: constant { $$ = add(parser, empty_list, $1); }
   | constants ',' constant { $$ = add(parser, $1, $3); }
@@ -187,7 +190,8 @@ lengths: NAME { $$ = add(parser, empty_list, make(parser, NODE_LENGTH, @1, $1));
 parameters: parameter { $$ = add(parser, empty_list, $1); }
   | parameters ',' parameter { $$ = add(parser, $1, $3); }
   ;
-parameter: NAME axes_or_none { $$ = make(parser, NODE_PARAMETER, @NAME, $NAME); $$->items = $2; }
+parameter: NAME axes_or_none type_or_none
+    { $$ = make(parser, NODE_PARAMETER, @NAME, $NAME); $$->items = $2; $$->type = $3; }
   | parameter STORED axes { $$ = $1; $$->outputs = $3; $$->has_stored = true; }
   | parameter as { $$ = $1; $$->extra = $2; }
   | parameter '=' expression { $$ = node_with($1, $3, NULL, NULL); }
@@ -195,7 +199,10 @@ parameter: NAME axes_or_none { $$ = make(parser, NODE_PARAMETER, @NAME, $NAME); 
 states: state { $$ = add(parser, empty_list, $1); }
   | states ',' state { $$ = add(parser, $1, $3); }
   ;
-state: NAME axes_or_none { $$ = make(parser, NODE_STATE, @NAME, $NAME); $$->items = $2; } ;
+state: common NAME axes_or_none type_or_none
+    { $$ = make(parser, NODE_STATE, @NAME, $NAME); $$->items = $3; $$->type = $4; $$->is_common = $1; }
+  | state as { $$ = $1; $$->extra = $2; }
+  ;
 
 equation: targets '=' expression as_or_none
     { $$ = node_with(make(parser, NODE_EQUATION, @1, NULL), $3, NULL, NULL); $$->items = $1; $$->extra = $4; }

@@ -147,6 +147,8 @@ static bool follows(const Program *program, const Affine *affine, const Known *k
 bool is_at_least_zero(const Program *program, const Expr *expr, const Known *known) {
   Affine affine;
   if (expr_affine(expr, &affine)) return follows(program, &affine, known, 2);
+  bool is_quotient = expr->op == OP_QUOTIENT && expr->args[1]->op == OP_INTEGER && expr->args[1]->integer > 0;
+  if (is_quotient && is_at_least_zero(program, expr->args[0], known)) return true;
   Limit low = interval_of(program, expr).low;
   return low.is_finite && limit_at_most(limit_of(0), low);
 }

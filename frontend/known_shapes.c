@@ -50,6 +50,26 @@ static void apply_batched(Elaboration *elaboration, const char *kind, const char
   for (int n = 0; n < rank; n++) set_axis(elaboration, axes[n], shape, n + (batch_axis != NONE && n >= batch_axis), where, name);
 }
 
+/* "conv.{}" has a tensor in the file for each turn, without the axis that counts them. */
+static void apply_state(Elaboration *elaboration, const char *kind, const StateEntry *state) {
+  const char *name = state->name, *turn = strstr(name, "{}");
+  int turns = turn && state->initial->rank ? 1 : 0;
+  if (turns) name = arena_format(elaboration->arena, "%.*s0%s", (int)(turn - name), name, turn + 2);
+  apply_batched(elaboration, kind, name, state->initial->rank - turns, state->initial->axes + turns,
+                state->batch_axis == NONE ? NONE : state->batch_axis - turns, state->node->source);
+}
+
+/* A complex output has one more axis in a file, as an input has in its tensor. */
+static void apply_output(Elaboration *elaboration, const PortEntry *port) {
+  int rank = port->name->declared_rank;
+  bool is_complex = port->name->declared_type && !strcmp(port->name->declared_type, COMPLEX_TYPE);
+  Cell **axes = ARENA_ARRAY(elaboration->arena, Cell *, rank + 1);
+  for (int n = 0; n < rank; n++) axes[n] = port->name->declared[n];
+  axes[rank] = cell_create(elaboration);
+  if (is_complex) cell_set(elaboration, axes[rank], size_constant(2), port->node->source, "': complex'", port->node->source, "");
+  apply_batched(elaboration, "output", port->node->text, rank + is_complex, axes, port->batch_axis, port->node->source);
+}
+
 static void apply_parameter(Elaboration *elaboration, Parameter *parameter) {
   const KnownShape *shape = known_shape(elaboration, "param", parameter->first_name);
   if (!shape) return;
@@ -144,16 +164,9 @@ void apply_known_shapes(Elaboration *elaboration) {
     apply_batched(elaboration, "input", port->node->text, port->entity->rank, port->entity->axes, port->batch_axis,
                   port->node->source);
   }
-  for (int n = 0; n < elaboration->output_count; n++) {
-    const PortEntry *port = &elaboration->outputs[n];
-    apply_batched(elaboration, "output", port->node->text, port->name->declared_rank, port->name->declared, port->batch_axis,
-                  port->node->source);
-  }
+  for (int n = 0; n < elaboration->output_count; n++) apply_output(elaboration, &elaboration->outputs[n]);
   for (int n = 0; n < elaboration->state_count; n++) {
-    const StateEntry *state = &elaboration->states[n];
-    apply_batched(elaboration, "state", state->node->text, state->initial->rank, state->initial->axes, state->batch_axis,
-                  state->node->source);
-    apply_batched(elaboration, "state0", state->node->text, state->initial->rank, state->initial->axes, state->batch_axis,
-                  state->node->source);
+    apply_state(elaboration, "state", &elaboration->states[n]);
+    apply_state(elaboration, "state0", &elaboration->states[n]);
   }
 }

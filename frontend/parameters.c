@@ -4,7 +4,7 @@
 #include "frontend/elaborate.h"
 
 /* "{2*l+1}": scale * turn + offset. */
-static bool parse_turn(const char *text, const char *end, const char *turn, int64_t *out_scale, int64_t *out_offset) {
+bool parse_turn(const char *text, const char *end, const char *turn, int64_t *out_scale, int64_t *out_offset) {
   size_t length = strlen(turn);
   *out_scale = 1;
   *out_offset = 0;
@@ -74,11 +74,13 @@ void declare_parameter(Elaboration *elaboration, Scope *scope, const Node *node)
   parameter->node = node;
   parameter->scope = scope;
   parameter->name = names_apply(elaboration->arena, scope->parameter_names, node->extra ? node->extra : node->text);
+  parameter->name = names_of_turns(elaboration, scope, parameter->name);
   bool is_named = find_turn(elaboration, scope, parameter);
   parameter->entity = entity_create(elaboration, scope, ROLE_PARAMETER, parameter->name, node->items.count, node->source);
   for (int n = 0; n < node->items.count; n++)
     parameter->entity->axes[parameter->entity->outer_count + n] = axis_cell(
         elaboration, scope, node->items.nodes[n], arena_format(elaboration->arena, "axis %d of '%s'", n + 1, node->text));
+  if (is_declared_complex(elaboration, node, "a parameter")) entity_keep_parts(elaboration, parameter->entity);
   parameter->stored_rank = node->has_stored ? node->outputs.count : -1;
   if (node->has_stored) parameter->stored = ARENA_ARRAY(elaboration->arena, Cell *, node->outputs.count);
   for (int n = 0; node->has_stored && n < node->outputs.count; n++)

@@ -43,7 +43,8 @@ static Rows find_rows(Elaboration *elaboration) {
   rows.sums = ARENA_ARRAY(elaboration->arena, bool, elaboration->draft->tensor_count);
   for (int n = 0; n < elaboration->input_count; n++)
     rows.is_row[elaboration->inputs[n].entity->id] = elaboration->inputs[n].batch_axis != NONE;
-  for (int n = 0; n < elaboration->state_count; n++) rows.is_row[elaboration->states[n].initial->id] = true;
+  for (int n = 0; n < elaboration->state_count; n++)
+    rows.is_row[elaboration->states[n].initial->id] = elaboration->states[n].batch_axis != NONE;
   while (spread_rows(&rows)) continue;
   return rows;
 }
@@ -133,6 +134,14 @@ static bool is_whole(const View *view) {
   return true;
 }
 
+static const Expr *joined_parts(Builder *builder, const Term *term, IndexId part) {
+  Arena *arena = builder->elaboration->arena;
+  const Term *re, *im;
+  complex_parts(builder->elaboration, term, &re, &im);
+  const Expr *is_real = expr_binary(arena, OP_EQ, expr_index(arena, part), expr_integer(arena, 0));
+  return expr_select(arena, is_real, build_as(builder, re, TYPE_REAL), build_as(builder, im, TYPE_REAL));
+}
+
 /* What an output shows may be a part of a tensor (the last turn of a repeat), or come from outside: then it is copied. */
 static TensorId output_tensor(Elaboration *elaboration, const PortEntry *port) {
   const View *view = port->name->version_count ? name_view(port->name, INT_MAX) : NULL;
@@ -144,11 +153,17 @@ static TensorId output_tensor(Elaboration *elaboration, const PortEntry *port) {
     ERROR_AT(elaboration, port->node->source, "the output '%s' is a constant", port->node->text);
     return NONE;
   }
-  if (is_whole(view)) return view->entity->id;
+  bool is_complex = port->name->declared_type && !strcmp(port->name->declared_type, COMPLEX_TYPE);
+  if (view->entity->is_complex && !is_complex) {
+    ERROR_AT(elaboration, port->node->source, "the output '%s' is complex: declare it ': complex', or take re, im or abs",
+             port->node->text);
+    return NONE;
+  }
+  if (is_whole(view) && !is_complex) return view->entity->id;
   Program *draft = elaboration->draft;
-  Size *shape = ARENA_ARRAY(elaboration->arena, Size, view->rank);
+  Size *shape = ARENA_ARRAY(elaboration->arena, Size, view->rank + 1);
   Equation equation = {.source = port->node->source};
-  equation.indices = ARENA_ARRAY(elaboration->arena, IndexId, view->rank);
+  equation.indices = ARENA_ARRAY(elaboration->arena, IndexId, view->rank + 1);
   const Term **subscripts = ARENA_ARRAY(elaboration->arena, const Term *, view->rank);
   for (int n = 0; n < view->rank; n++) {
     shape[n] = cell_size(view->axes[n]);
@@ -158,14 +173,29 @@ static TensorId output_tensor(Elaboration *elaboration, const PortEntry *port) {
     subscripts[n] = term_variable(elaboration, TERM_RAW, variable, port->node->source);
   }
   Builder builder = {.elaboration = elaboration};
-  equation.value = build_term(&builder, resolve_view(elaboration, view, subscripts, port->node->source));
-  equation.target = draft_tensor(elaboration, NULL, port->node->text, view->entity->type, view->rank, shape, port->node->source);
+  const Term *read = resolve_view(elaboration, view, subscripts, port->node->source);
+  if (is_complex) {
+    shape[view->rank] = size_constant(2);
+    equation.indices[view->rank] = program_add_index(draft, "part", size_constant(0), shape[view->rank]);
+    equation.value = joined_parts(&builder, read, equation.indices[view->rank]);
+  } else {
+    equation.value = build_term(&builder, read);
+  }
+  equation.target = draft_tensor(elaboration, NULL, port->node->text, view->entity->type, view->rank + is_complex, shape,
+                                 port->node->source);
   program_add_equation(draft, equation);
   return equation.target;
 }
 
+static void check_state(Elaboration *elaboration, const StateEntry *state, const Rows *rows) {
+  if (state->batch_axis == NONE && rows->is_row[state->final->id])
+    ERROR_AT(elaboration, state->node->source, "the state '%s' is declared common, but it differs from row to row",
+             state->name);
+}
+
 static void check_output(Elaboration *elaboration, const PortEntry *port, const Rows *rows, TensorId tensor) {
   const char *declared = port->name->declared_type;
+  if (declared && !strcmp(declared, COMPLEX_TYPE)) declared = type_names[TYPE_REAL]; /* pairs of reals */
   Type type = elaboration->draft->tensors[tensor].type;
   if (strcmp(declared ? declared : type_names[type], type_names[type]))
     ERROR_AT(elaboration, port->node->source, "the output '%s' is declared %s, but its equation is %s", port->node->text,
@@ -211,7 +241,7 @@ static void add_results(Elaboration *elaboration, Copy *copy, const Rows *rows, 
   }
   for (int n = 0; n < elaboration->state_count; n++) {
     const StateEntry *state = &elaboration->states[n];
-    Port port = port_of(PORT_FINAL_STATE, state->node->text, copy->tensors[state->final->id], state->batch_axis,
+    Port port = port_of(PORT_FINAL_STATE, state->name, copy->tensors[state->final->id], state->batch_axis,
                         state->node->source);
     port.of = first_state + n;
     program_add_port(program, port);
@@ -236,7 +266,12 @@ static void add_sources(Elaboration *elaboration, Copy *copy, int *out_first_sta
   *out_first_state = program->port_count;
   for (int n = 0; n < elaboration->state_count; n++) {
     const StateEntry *state = &elaboration->states[n];
-    program_add_port(program, port_of(PORT_STATE, state->node->text, copy->tensors[state->initial->id], state->batch_axis,
+    int other = program_find_port(program, PORT_STATE, state->name);
+    if (other != NONE) {
+      ERROR_AT(elaboration, state->node->source, "two states are named '%s'", state->name);
+      NOTE_AT(elaboration, program->ports[other].source, "the other one is here");
+    }
+    program_add_port(program, port_of(PORT_STATE, state->name, copy->tensors[state->initial->id], state->batch_axis,
                                       state->node->source));
   }
 }
@@ -249,6 +284,7 @@ Program *finish_program(Elaboration *elaboration) {
   if (diagnostics_error_count(elaboration->diagnostics)) return NULL;
   Rows rows = find_rows(elaboration);
   for (int n = 0; n < elaboration->output_count; n++) check_output(elaboration, &elaboration->outputs[n], &rows, outputs[n]);
+  for (int n = 0; n < elaboration->state_count; n++) check_state(elaboration, &elaboration->states[n], &rows);
   TensorId objective = elaboration->objective_row ? objective_tensor(elaboration, &rows, elaboration->objective_row->id) : NONE;
   bool *dropped = ARENA_ARRAY(arena, bool, elaboration->draft->tensor_count);
   memcpy(dropped, elaboration->is_dropped, sizeof *dropped * (size_t)dropped_count);

@@ -5,7 +5,7 @@
  */
 #include "frontend/elaborate.h"
 
-static bool mentions_turn(const Node *target, const char *turn) {
+bool mentions_turn(const Node *target, const char *turn) {
   for (int n = 0; n < target->items.count; n++) {
     const Node *item = target->items.nodes[n];
     if (item->kind == NODE_NAME && !strcmp(item->text, turn)) return true;
@@ -76,6 +76,7 @@ void declare_repeat(Elaboration *elaboration, Scope *scope, int position, const 
   Constraint range = {.kind = CONSTRAINT_RANGE, .variable = turn, .source = node->source};
   constraint_add(elaboration, range);
   body->turn = turn;
+  body->turn_name = turn->name;
   body->outers = ARENA_ARRAY(elaboration->arena, Variable *, scope->outer_count + 1);
   for (int n = 0; n < scope->outer_count; n++) body->outers[n] = scope->outers[n];
   body->outers[scope->outer_count] = turn;

@@ -150,6 +150,20 @@ static const Term *resolve_bound(Elaboration *elaboration, const Environment *en
   return *bound->memo;
 }
 
+/* What depends on nothing else is decided while compiling: a constant with no name. */
+static const Term *resolve_constant(Elaboration *elaboration, const Environment *base, const Node *node) {
+  Name *name = ARENA_NEW(elaboration->arena, Name);
+  name->text = node->text;
+  name->kind = NAME_CONSTANT;
+  name->cell = cell_create(elaboration);
+  name->value = node;
+  name->value_scope = base->scope;
+  Term *term = term_create(elaboration, TERM_CONSTANT, node->source);
+  term->cell = name->cell;
+  term->constant = name;
+  return term;
+}
+
 static const Term *resolve_name(Elaboration *elaboration, const Environment *environment, const Node *node, int depth) {
   const Environment *bound = environment_find(environment, node->text);
   if (bound) return resolve_bound(elaboration, environment, bound, node, depth);
@@ -157,10 +171,16 @@ static const Term *resolve_name(Elaboration *elaboration, const Environment *env
   int position = base->position;
   Name *name = base->scope ? scope_find(base->scope, node->text, &position) : NULL;
   if (name && name->kind == NAME_TENSOR) return resolve_tensor(elaboration, environment, base, node, name, position, depth);
+  if (!name && node->items.count && !strncmp(node->text, "config.", 7)) return resolve_constant(elaboration, base, node);
   if (node->items.count) {
     if (!name) return unknown_name(elaboration, node);
     ERROR_AT(elaboration, node->source, "'%s' is no tensor and takes no indices", node->text);
     return term_zero(elaboration, node->source);
+  }
+  if (name && name->is_turn) {
+    Term *value = term_create(elaboration, TERM_INTEGER, node->source);
+    value->integer = name->known.size.constant;
+    return value;
   }
   if (name && name->kind == NAME_TURN) return term_variable(elaboration, TERM_INDEX, name->turn, node->source);
   if (name || !strncmp(node->text, "config.", 7)) {
@@ -210,7 +230,7 @@ static const Term *resolve_apply(Elaboration *elaboration, const Environment *en
   return term_call(elaboration, builtin, node->source, count, args);
 }
 
-/* Comparisons of strings, and what depends on nothing else, are decided while compiling: a constant with no name. */
+/* Comparisons of strings are decided while compiling. */
 static bool has_string(Elaboration *elaboration, const Environment *base, const Node *node) {
   if (!node) return false;
   if (node->kind == NODE_STRING) return true;
@@ -221,18 +241,6 @@ static bool has_string(Elaboration *elaboration, const Environment *base, const 
   return node->kind == NODE_BINARY && (has_string(elaboration, base, node->left) || has_string(elaboration, base, node->right));
 }
 
-static const Term *resolve_constant(Elaboration *elaboration, const Environment *base, const Node *node) {
-  Name *name = ARENA_NEW(elaboration->arena, Name);
-  name->text = "comparison";
-  name->kind = NAME_CONSTANT;
-  name->cell = cell_create(elaboration);
-  name->value = node;
-  name->value_scope = base->scope;
-  Term *term = term_create(elaboration, TERM_CONSTANT, node->source);
-  term->cell = name->cell;
-  term->constant = name;
-  return term;
-}
 
 static const Term *resolve_operator(Elaboration *elaboration, const Environment *environment, const Node *node, int depth) {
   const Environment *base = environment_base(environment);

@@ -100,10 +100,21 @@ Entity *entity_create(Elaboration *elaboration, Scope *scope, TensorRole role, c
   return entity;
 }
 
+/* One more axis, for re and im; before any view of the tensor is made. */
+void entity_keep_parts(Elaboration *elaboration, Entity *entity) {
+  Cell **axes = ARENA_ARRAY(elaboration->arena, Cell *, entity->rank + 1);
+  for (int n = 0; n < entity->rank; n++) axes[n] = entity->axes[n];
+  axes[entity->rank] = cell_create(elaboration);
+  cell_set(elaboration, axes[entity->rank], size_constant(2), entity->source, "': complex'", entity->source, entity->name);
+  entity->axes = axes;
+  entity->rank++;
+  entity->is_complex = entity->has_part_axis = true;
+}
+
 View *view_of_entity(Elaboration *elaboration, Scope *scope, Entity *entity) {
   View *view = ARENA_NEW(elaboration->arena, View);
   view->entity = entity;
-  view->rank = entity->rank - entity->outer_count;
+  view->rank = entity->rank - entity->outer_count - (entity->has_part_axis ? 1 : 0);
   view->axes = entity->axes + entity->outer_count;
   view->subscripts = ARENA_ARRAY(elaboration->arena, const Term *, entity->rank);
   int axis = 0;
@@ -115,6 +126,7 @@ View *view_of_entity(Elaboration *elaboration, Scope *scope, Entity *entity) {
     term->integer = n;
     view->subscripts[axis + n] = term;
   }
+  if (entity->has_part_axis) view->subscripts[entity->rank - 1] = term_create(elaboration, TERM_PART, entity->source);
   return view;
 }
 

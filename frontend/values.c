@@ -163,6 +163,8 @@ static Value evaluate_apply(Elaboration *elaboration, Scope *scope, const Node *
                    {"sin", sin},   {"cos", cos}, {"log1p", log1p}, {"expm1", expm1}};
   if (node->body.count && !strcmp(node->text, "max")) return evaluate_minimum(elaboration, scope, node, with_defaults, 1);
   if (node->body.count && !strcmp(node->text, "min")) return evaluate_minimum(elaboration, scope, node, with_defaults, -1);
+  bool is_list = node->body.count == 1 && node->body.nodes[0]->kind == NODE_NAME && !strncmp(node->body.nodes[0]->text, "config.", 7);
+  if (is_list && !strcmp(node->text, "count")) return config_count(elaboration, node->body.nodes[0]->text + 7, node->source);
   if (node->body.count != 1 || node->items.count)
     return wrong(elaboration, node, arena_format(elaboration->arena, "'%s' is not known while compiling", node->text));
   Value value = evaluate(elaboration, scope, node->body.nodes[0], with_defaults);
@@ -187,6 +189,15 @@ static Value evaluate_unary(Elaboration *elaboration, const Node *node, Value va
   return is_integer(value) ? value_size(size_constant(-value.size.constant)) : value_real(-value.real);
 }
 
+/* `config.layers[l]`: an entry of a list. */
+static Value evaluate_entry(Elaboration *elaboration, Scope *scope, const Node *node, bool with_defaults) {
+  if (strncmp(node->text, "config.", 7) || node->items.count != 1) return wrong(elaboration, node, "this is not known while compiling");
+  Value index = evaluate(elaboration, scope, node->items.nodes[0], with_defaults);
+  if (is_pending(index) || index.kind == VALUE_ABSENT) return index;
+  if (!is_integer(index)) return wrong(elaboration, node->items.nodes[0], "expected an integer");
+  return config_entry(elaboration, node->text + 7, index.size.constant, node->source);
+}
+
 Value evaluate(Elaboration *elaboration, Scope *scope, const Node *node, bool with_defaults) {
   switch (node->kind) {
   case NODE_INTEGER: return value_size(size_constant(node->integer));
@@ -194,6 +205,7 @@ Value evaluate(Elaboration *elaboration, Scope *scope, const Node *node, bool wi
   case NODE_STRING: return (Value){.kind = VALUE_STRING, .text = node->text};
   case NODE_BOOLEAN: return value_boolean(node->integer != 0);
   case NODE_NAME: return evaluate_name(elaboration, scope, node, with_defaults);
+  case NODE_READ: return evaluate_entry(elaboration, scope, node, with_defaults);
   case NODE_UNARY: return evaluate_unary(elaboration, node, evaluate(elaboration, scope, node->left, with_defaults));
   case NODE_BINARY: return evaluate_binary(elaboration, scope, node, with_defaults);
   case NODE_APPLY: return evaluate_apply(elaboration, scope, node, with_defaults);

@@ -93,6 +93,13 @@ static bool is_last_step(const Plan *plan, const Expr *index) {
          ranges_prove_at_least(&ranges, expr_binary(plan->lowering->arena, OP_SUB, last, index), 0);
 }
 
+/* Elements are replaced one by one: another one may be gone already. */
+static bool is_at_own_element(const Plan *plan, const Expr *read, int time_axis) {
+  for (int k = 0; k < read->arg_count; k++)
+    if (k != time_axis && !is_plain(read->args[k], plan->equation->indices[k])) return false;
+  return true;
+}
+
 /* Every read is at the step at hand after the tensor is defined, at the one before until then, or after the loop at the last. */
 static void check_contraction(void *context, const Expr *expr) {
   Plan *plan = context;
@@ -106,6 +113,7 @@ static void check_contraction(void *context, const Expr *expr) {
   IndexId time = plan->equation->indices[plan->sweep.axes[plan->number]];
   const Expr *before = expr_binary(plan->lowering->arena, OP_SUB, expr_index(plan->lowering->arena, time), expr_integer(plan->lowering->arena, 1));
   bool is_now = is_plain(index, time) && plan->number > definition, was = expr_equal(index, before) && plan->number <= definition;
+  if (plan->number == definition) was = was && is_at_own_element(plan, expr, plan->sweep.axes[definition]);
   plan->fails |= !is_now && !was;
 }
 

@@ -810,6 +810,33 @@ static void test_parse_of_terms(void **state) {
   }
 }
 
+/* The example that docs/ir.md gives of a language: the text of its last block of this kind. */
+static const char *documented(Arena *arena, const char *kind) {
+  FILE *file = fopen(SEQC_TESTS "/../docs/ir.md", "r");
+  assert_non_null(file);
+  const char *fence = arena_format(arena, "```%s\n", kind);
+  Text text = {.arena = arena};
+  bool is_inside = false;
+  for (char line[400]; fgets(line, sizeof line, file);) {
+    if (is_inside && strncmp(line, "```", 3) == 0) is_inside = false;
+    else if (strcmp(line, fence) == 0) is_inside = true;
+    else if (is_inside) text_add(&text, line);
+  }
+  fclose(file);
+  return text_string(&text);
+}
+
+static void test_documented_examples(void **state) {
+  Arena *arena = *state;
+  const char *equations = documented(arena, "equations"), *loops = documented(arena, "loops");
+  assert_string_equal(print_program(arena, parse_program(arena, equations)), equations);
+  Kernel *kernel = parse_kernel(arena, loops);
+  assert_null(loops_verify(kernel));
+  Text text = {.arena = arena};
+  kernel_print(&text, kernel);
+  assert_string_equal(text_string(&text), loops);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void) {
@@ -819,7 +846,7 @@ int main(void) {
       TEST(test_visit_order),     TEST(test_program_text),   TEST(test_parse_of_terms),     TEST(test_large_program),
       TEST(test_clone),           TEST(test_program_errors), TEST(test_program_rejections), TEST(test_broken_tables),
       TEST(test_kernel_text),     TEST(test_kernel_builder), TEST(test_kernel_rejections),  TEST(test_kernel_tables),
-      TEST(test_kernel_errors),   TEST(test_damaged_texts),
+      TEST(test_kernel_errors),   TEST(test_damaged_texts), TEST(test_documented_examples),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

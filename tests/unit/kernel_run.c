@@ -28,18 +28,20 @@ static Kernel *parse(Arena *arena, const char *text) {
   return kernel;
 }
 
-static void compile(Codegen *codegen, const Kernel *kernel) {
+static FrameViews compile(Codegen *codegen, const Kernel *kernel) {
   Module module = {.name = "test"};
   codegen->module = LLVMModuleCreateWithNameInContext("test", codegen->context);
   LLVMSetTarget(codegen->module, codegen->triple);
   LLVMSetModuleDataLayout(codegen->module, codegen->data_layout);
-  LLVMSetLinkage(emit_kernel_body(codegen, &module, kernel), LLVMExternalLinkage);
+  FrameViews views = {0};
+  LLVMSetLinkage(emit_kernel_body(codegen, &module, kernel, &views), LLVMExternalLinkage);
   char *message = NULL;
   if (LLVMVerifyModule(codegen->module, LLVMReturnStatusAction, &message))
     internal_error("%s\n%s", message, LLVMPrintModuleToString(codegen->module));
   LLVMDisposeMessage(message);
   optimise_module(codegen);
   if (getenv("KERNEL_LLVM")) fputs(LLVMPrintModuleToString(codegen->module), stderr);
+  return views;
 }
 
 KernelRun kernel_run_begin(const char *text, const char *cpu, int optimisation) {
@@ -50,7 +52,10 @@ KernelRun kernel_run_begin(const char *text, const char *cpu, int optimisation) 
   run.buffer_count = kernel->buffer_count;
   CodegenOptions options = {.cpu = cpu, .optimisation = optimisation, .is_pic = true};
   run.codegen = need(codegen_create(&options, diagnostics), "no code can be made here");
-  compile(run.codegen, kernel);
+  FrameViews views = compile(run.codegen, kernel);
+  run.view_count = views.count;
+  run.view_offsets = views.offsets;
+  run.views_offset = kernel_views_offset(run.codegen, kernel);
   LLVMTypeRef frame = kernel_frame_type(run.codegen, kernel);
   for (unsigned field = 0; field < 4; field++) run.offsets[field] = LLVMOffsetOfElement(run.codegen->data_layout, frame, field);
   size_t length;
@@ -73,11 +78,12 @@ KernelRun kernel_run_begin(const char *text, const char *cpu, int optimisation) 
 
 void kernel_run(const KernelRun *run, const seqrt_context *context, const int64_t *symbols, void *const *buffers, int32_t thread,
                 int32_t thread_count) {
-  _Alignas(16) char frame[2048];
+  _Alignas(16) char frame[4096];
   memset(frame, 0, sizeof frame);
   memcpy(frame + run->offsets[1], &context, sizeof context);
   memcpy(frame + run->offsets[2], symbols, sizeof *symbols * (size_t)run->symbol_count);
   memcpy(frame + run->offsets[3], buffers, sizeof *buffers * (size_t)run->buffer_count);
+  for (int n = 0; n < run->view_count; n++) memcpy(frame + run->views_offset + 8 * n, frame + run->view_offsets[n], 8);
   run->body(frame, thread, thread_count);
 }
 

@@ -13,6 +13,8 @@ typedef struct KernelRun {
   void (*body)(void *frame, int32_t thread, int32_t thread_count);
   int symbol_count, buffer_count;
   uint64_t offsets[4]; /* of the fields of the frame */
+  int view_count;      /* words after the fields, and what they repeat */
+  int64_t views_offset, *view_offsets;
 } KernelRun;
 
 /* Ends the test when the text is no kernel. `cpu` NULL: the host's. */

@@ -122,7 +122,7 @@ typedef enum seqrt_dtype { SEQRT_F32 = 0, SEQRT_I32 = 1 } seqrt_dtype;
 
 /* An input, output or declared state. */
 typedef struct seqrt_tensor {
-  const char *name;
+  const char *name;  /* with "{}" in that of a state, files have a tensor for each element of its first axis, numbered there */
   int32_t dtype;     /* seqrt_dtype */
   int32_t rank;
   const int64_t *shape; /* extents, or SEQRT_AXIS_... */

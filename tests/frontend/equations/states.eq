@@ -21,7 +21,7 @@ program states {
   state.y.final[n] = y[T - 1, n]
   state.recent.final[k, n'2] = x[k + T - 3, n'2 else x.before[k + T, n'2]]
   y[t, n'4] = 0.9 * y[t - 1, n'4 else y.before[t, n'4]] + x[t - 3, n'4 else x.before[t, n'4]]
-  x.before[i0, i1] = select(i0 == 2, state.recent[2, i1], select(i0 == 1, state.recent[1, i1], select(i0 == 0, state.recent[0, i1], 0.0)))
+  x.before[i0, i1] = select(i0 == 0, state.recent[0, i1], select(i0 == 1, state.recent[1, i1], select(i0 == 2, state.recent[2, i1], 0.0)))
   y.before[t'7, n'8] = state.y[n'8]
   port input "x" = x, batch 0
   port state "y" = state.y, batch 1

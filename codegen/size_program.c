@@ -1,0 +1,160 @@
+/* size_program.c - makes the steps that compute sizes.
+ *
+ * Workspace: [the initial state, when the kernel reads a carried one] [slot 0] [slot 1] ...; each slot is followed by one unused
+ * line, so that slots of one size don't start at the same place of the caches' sets.
+ * State: seqrt_state_header, then the pieces in the order of the module.
+ */
+#include "codegen/size_program.h"
+
+enum { LINE = SEQRT_ALIGNMENT };
+
+_Static_assert(sizeof(seqrt_state_header) <= LINE, "the header of a state fits in one line");
+
+static int64_t element_bytes(Type type) { return type == TYPE_BOOL ? 1 : 4; }
+
+SizeProgram *size_program_create(Arena *arena, const Module *module, bool has_lengths) {
+  SizeProgram *program = ARENA_NEW(arena, SizeProgram);
+  *program = (SizeProgram){.arena = arena,
+                           .module = module,
+                           .has_lengths = has_lengths,
+                           .given_count = VALUE_LENGTHS + module_length_count(module)};
+  return program;
+}
+
+void size_program_enter(SizeProgram *program, const Kernel *kernel) {
+  program->kernel = kernel;
+  program->symbols = kernel ? ARENA_ARRAY(program->arena, int, kernel->symbol_count) : NULL;
+  for (SymbolId s = 0; kernel && s < kernel->symbol_count; s++) program->symbols[s] = NONE;
+}
+
+static int append_step(SizeProgram *program, SizeStep step) {
+  ARENA_PUSH(program->arena, program->steps, program->step_count, step);
+  return program->given_count + program->step_count - 1;
+}
+
+static int find_or_append(SizeProgram *program, SizeStep step) {
+  for (int n = 0; n < program->step_count; n++) {
+    const SizeStep *other = &program->steps[n];
+    if (other->kind == step.kind && other->a == step.a && other->b == step.b && other->constant == step.constant)
+      return program->given_count + n;
+  }
+  return append_step(program, step);
+}
+
+int size_constant_value(SizeProgram *program, int64_t constant) {
+  return find_or_append(program, (SizeStep){.kind = STEP_CONSTANT, .constant = constant});
+}
+
+static bool is_constant(const SizeProgram *program, int value, int64_t constant) {
+  const SizeStep *step = value < program->given_count ? NULL : &program->steps[value - program->given_count];
+  return step && step->kind == STEP_CONSTANT && step->constant == constant;
+}
+
+int size_step_value(SizeProgram *program, StepKind kind, int a, int b) {
+  if ((kind == STEP_MAX || kind == STEP_MIN) && a == b) return a;
+  if (kind == STEP_MUL && is_constant(program, a, 1)) return b;
+  if (kind == STEP_MUL && is_constant(program, b, 1)) return a;
+  return find_or_append(program, (SizeStep){.kind = kind, .a = a, .b = b});
+}
+
+static int formula_value(SizeProgram *program, const Expr *expr) {
+  if (expr->op == OP_INTEGER) return size_constant_value(program, expr->integer);
+  if (expr->op == OP_SYMBOL) return size_symbol_value(program, expr->id);
+  int values[2] = {NONE, NONE};
+  for (int n = 0; n < expr->arg_count && n < 2; n++) values[n] = formula_value(program, expr->args[n]);
+  switch (expr->op) {
+  case OP_ADD: return size_step_value(program, STEP_ADD, values[0], values[1]);
+  case OP_SUB: return size_step_value(program, STEP_SUB, values[0], values[1]);
+  case OP_NEG: return size_step_value(program, STEP_SUB, size_constant_value(program, 0), values[0]);
+  case OP_MIN: return size_step_value(program, STEP_MIN, values[0], values[1]);
+  case OP_MAX: return size_step_value(program, STEP_MAX, values[0], values[1]);
+  case OP_MUL: return size_step_value(program, STEP_MUL, values[0], values[1]);
+  case OP_QUOTIENT: return size_step_value(program, STEP_QUOTIENT, values[0], values[1]);
+  case OP_REMAINDER: return size_step_value(program, STEP_REMAINDER, values[0], values[1]);
+  default: internal_error("the formula of a derived size has an operation '%s'", op_table[expr->op].text);
+  }
+}
+
+int size_symbol_value(SizeProgram *program, SymbolId symbol) {
+  const Program *interface = program->module->interface;
+  bool is_given = symbol < interface->symbol_count;
+  if (!is_given && !program->kernel) internal_error("a state depends on symbol %d of a kernel", symbol);
+  const Symbol *info = is_given ? &interface->symbols[symbol] : &program->kernel->symbols[symbol];
+  int length = is_given ? module_length_index(program->module, symbol) : NONE;
+  if (length >= 0 && program->has_lengths) return VALUE_LENGTHS + length;
+  if (is_given && info->kind == SYMBOL_BATCH) return VALUE_BATCH;
+  if (length < 0 && (is_given || info->kind == SYMBOL_POSITION) && program->has_position) return VALUE_POSITION;
+  if (is_given || info->kind != SYMBOL_DERIVED)
+    internal_error("a size depends on '%s', which is not known where it is needed", info->name);
+  int *known = &program->symbols[symbol];
+  if (*known == NONE) *known = formula_value(program, info->formula);
+  return *known;
+}
+
+int size_elements_value(SizeProgram *program, int64_t scale, int rank, const Size *shape, const bool *is_skipped) {
+  int product = NONE;
+  for (int axis = 0; axis < rank; axis++) {
+    if (is_skipped && is_skipped[axis]) continue;
+    Size extent = shape[axis];
+    if (extent.symbol == NONE) {
+      if (__builtin_mul_overflow(scale, extent.constant, &scale)) scale = INT64_MAX;
+      continue;
+    }
+    int value = size_symbol_value(program, extent.symbol);
+    if (extent.constant) value = size_step_value(program, STEP_ADD, value, size_constant_value(program, extent.constant));
+    if (extent.constant < 0) value = size_step_value(program, STEP_MAX, value, size_constant_value(program, 0));
+    product = product == NONE ? value : size_step_value(program, STEP_MUL, product, value);
+  }
+  int constant = size_constant_value(program, scale);
+  return product == NONE ? constant : size_step_value(program, STEP_MUL, product, constant);
+}
+
+int size_slots_value(SizeProgram *program, int base, int *out_offsets) {
+  const Kernel *kernel = program->kernel;
+  int end = base;
+  for (int slot = 0; slot < kernel->workspace_slots; slot++) {
+    int size = size_constant_value(program, 0);
+    for (int b = 0; b < kernel->buffer_count; b++) {
+      const Buffer *buffer = &kernel->buffers[b];
+      if (buffer->home != HOME_WORKSPACE || buffer->slot != slot) continue;
+      int bytes = size_elements_value(program, element_bytes(buffer->type), buffer->rank, buffer->shape, buffer->is_folded);
+      size = is_constant(program, size, 0) ? bytes : size_step_value(program, STEP_MAX, size, bytes);
+    }
+    if (out_offsets) out_offsets[slot] = end;
+    int with_gap = size_step_value(program, STEP_ADD, size, size_constant_value(program, LINE));
+    end = size_step_value(program, STEP_AFTER, end, with_gap);
+  }
+  return end;
+}
+
+int size_state_value(SizeProgram *program, int *out_offsets) {
+  const Module *module = program->module;
+  int end = size_constant_value(program, LINE);
+  for (int n = 0; n < module->piece_count; n++) {
+    const StatePiece *piece = &module->pieces[n];
+    if (out_offsets) out_offsets[n] = end;
+    int bytes = size_elements_value(program, element_bytes(piece->type), piece->rank, piece->shape, NULL);
+    end = size_step_value(program, STEP_AFTER, end, bytes);
+  }
+  return end;
+}
+
+int size_symbol_copies(SizeProgram *program) {
+  int count = program->kernel->symbol_count, *values = ARENA_ARRAY(program->arena, int, count);
+  for (SymbolId s = 0; s < count; s++) values[s] = size_symbol_value(program, s);
+  int first = program->given_count + program->step_count;
+  for (SymbolId s = 0; s < count; s++) append_step(program, (SizeStep){.kind = STEP_MAX, .a = values[s], .b = values[s]});
+  return first;
+}
+
+LLVMValueRef build_size_steps(const ModuleEmitter *emitter, const SizeProgram *program) {
+  int64_t *numbers = ARENA_ARRAY(program->arena, int64_t, 3 * program->step_count);
+  for (int n = 0; n < program->step_count; n++) {
+    const SizeStep *step = &program->steps[n];
+    bool is_constant_step = step->kind == STEP_CONSTANT;
+    numbers[3 * n] = step->kind;
+    numbers[3 * n + 1] = is_constant_step ? (int32_t)(uint32_t)step->constant : step->a;
+    numbers[3 * n + 2] = is_constant_step ? step->constant >> 32 : step->b;
+  }
+  return build_numbers(emitter, "steps", emitter->codegen->type_i32, numbers, 3 * program->step_count);
+}
