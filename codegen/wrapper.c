@@ -139,34 +139,26 @@ static void build_initial_state(const Runner *runner) {
   LLVMPositionBuilderAtEnd(builder, good);
 }
 
-/* The state that the kernel reads: the given one, or, at the start of the workspace, the initial one, or a copy of the given one
- * where the kernel is to leave the new state in its place. */
+/* The state that the kernel reads: the given one, or the initial one at the start of the workspace. The new state may be left in
+ * the place of the given one: kernels write it last. */
 static LLVMValueRef build_state_in(const Runner *runner) {
   const ModuleEmitter *emitter = runner->emitter;
   LLVMBuilderRef builder = emitter->builder;
   LLVMValueRef given_state = runner->call_state_in;
   LLVMBasicBlockRef start = LLVMGetInsertBlock(builder), needed = build_block(emitter, "need_state"),
-                    make = build_block(emitter, "make_state"), given = build_block(emitter, "given_state"),
-                    save = build_block(emitter, "save_state"), done = build_block(emitter, "have_state");
+                    make = build_block(emitter, "make_state"), done = build_block(emitter, "have_state");
   LLVMBuildCondBr(builder, build_plan_flag(emitter, runner->plan, FLAG_MAKES_STATE), needed, done);
   LLVMPositionBuilderAtEnd(builder, needed);
-  LLVMBuildCondBr(builder, build_is_null(emitter, given_state), make, given);
+  LLVMBuildCondBr(builder, build_is_null(emitter, given_state), make, done);
   LLVMPositionBuilderAtEnd(builder, make);
   build_initial_state(runner);
   LLVMBasicBlockRef made = LLVMGetInsertBlock(builder);
   LLVMBuildBr(builder, done);
-  LLVMPositionBuilderAtEnd(builder, given);
-  LLVMValueRef is_in_place = LLVMBuildICmp(builder, LLVMIntEQ, given_state, runner->state_out, "");
-  LLVMBuildCondBr(builder, is_in_place, save, done);
-  LLVMPositionBuilderAtEnd(builder, save);
-  LLVMValueRef state_size = build_plan_value(emitter, runner->plan, PLAN_STATE_SIZE, runner->values);
-  LLVMBuildMemCpy(builder, runner->workspace, 1, given_state, 1, state_size);
-  LLVMBuildBr(builder, done);
   LLVMPositionBuilderAtEnd(builder, done);
   LLVMValueRef state = LLVMBuildPhi(builder, emitter->codegen->type_ptr, "state_in");
-  LLVMValueRef values[] = {given_state, runner->workspace, given_state, runner->workspace};
-  LLVMBasicBlockRef blocks[] = {start, made, given, save};
-  LLVMAddIncoming(state, values, blocks, 4);
+  LLVMValueRef values[] = {given_state, given_state, runner->workspace};
+  LLVMBasicBlockRef blocks[] = {start, needed, made};
+  LLVMAddIncoming(state, values, blocks, 3);
   return state;
 }
 
