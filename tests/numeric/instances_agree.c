@@ -93,6 +93,26 @@ static Instance instance_create(const seqrt_model *model, int number) {
   return instance;
 }
 
+static void free_table(void *table_of, int32_t count) {
+  void **buffers = table_of;
+  for (int32_t n = 0; n < count; n++) free(buffers[n]);
+  free(buffers);
+}
+
+static void instance_destroy(const seqrt_model *model, Instance *instance) {
+  free_table(instance->inputs, model->input_count);
+  free_table(instance->input_gradients, model->input_count);
+  free_table(instance->outputs, model->output_count);
+  free_table(instance->cotangents, model->output_count);
+  free_table(instance->states, model->state_count);
+  free_table(instance->state_gradients, model->state_count);
+  free_table(instance->parameter_gradients, model->parameter_slots);
+  free(instance->lengths);
+  free(instance->state);
+  free(instance->workspace);
+  seqrt_context_destroy(instance->context);
+}
+
 static bool run(const seqrt_model *model, Instance *instance, const seqrt_parameters *parameters, int32_t entry) {
   if (!model->entries[entry]) return true;
   bool is_gradient = entry == SEQRT_GRADIENT;
@@ -154,5 +174,9 @@ int main(void) {
       for (int m = 0; m < MODELS; m++) is_good &= run(models[m], &instances[m][i], parameters[m], entry);
   for (int m = 0; m < MODELS; m++)
     for (int i = 1; i < INSTANCES; i++) is_good &= agree(models[m], &instances[m][0], &instances[m][i]);
+  for (int m = 0; m < MODELS; m++) {
+    for (int i = 0; i < INSTANCES; i++) instance_destroy(models[m], &instances[m][i]);
+    seqrt_parameters_destroy(parameters[m]);
+  }
   return is_good ? 0 : 1;
 }
