@@ -14,7 +14,8 @@ static LLVMValueRef emit_extent(Emitter *emitter, Size size) {
   return LLVMBuildNSWAdd(emitter->entry_builder, emit_symbol(emitter, size.symbol), constant, "");
 }
 
-static void emit_strides(Emitter *emitter, const Buffer *buffer, LLVMValueRef *out_strides) {
+/* Returns the number of elements. */
+static LLVMValueRef emit_strides(Emitter *emitter, const Buffer *buffer, LLVMValueRef *out_strides) {
   LLVMValueRef stride = emit_constant(emitter, 1);
   for (int n = buffer->rank - 1; n >= 0; n--) {
     int axis = buffer->order[n];
@@ -22,6 +23,19 @@ static void emit_strides(Emitter *emitter, const Buffer *buffer, LLVMValueRef *o
     out_strides[axis] = is_absent ? emit_constant(emitter, 0) : stride;
     if (!is_absent) stride = LLVMBuildNSWMul(emitter->entry_builder, stride, emit_extent(emitter, buffer->shape[axis]), "");
   }
+  return stride;
+}
+
+/* The part of this thread; see size_program.c. */
+static LLVMValueRef emit_private_base(Emitter *emitter, const Buffer *buffer, LLVMValueRef base, LLVMValueRef elements) {
+  LLVMBuilderRef builder = emitter->entry_builder;
+  LLVMTypeRef i64 = emitter->codegen->type_i64;
+  LLVMValueRef bytes = LLVMBuildNSWMul(builder, elements, emit_constant(emitter, buffer->type == TYPE_BOOL ? 1 : 4), "");
+  bytes = LLVMBuildNSWAdd(builder, bytes, emit_constant(emitter, SEQRT_ALIGNMENT - 1), "");
+  bytes = LLVMBuildAnd(builder, bytes, emit_constant(emitter, -SEQRT_ALIGNMENT), "");
+  bytes = LLVMBuildNSWAdd(builder, bytes, emit_constant(emitter, PRIVATE_GAP), "");
+  LLVMValueRef offset = LLVMBuildNSWMul(builder, bytes, LLVMBuildZExt(builder, emitter->thread, i64, ""), "");
+  return LLVMBuildInBoundsGEP2(builder, emitter->codegen->type_i8, base, &offset, 1, "");
 }
 
 static LLVMValueRef metadata_node(Emitter *emitter, LLVMMetadataRef *operands, size_t count) {
@@ -112,7 +126,8 @@ static void emit_buffer(Emitter *emitter, BufferId id) {
   emitter->bases[id] = load_constant(emitter, emitter->entry_builder, emitter->codegen->type_ptr, frame_entry(emitter, 3, id));
   LLVMSetValueName2(emitter->bases[id], buffer->name, strlen(buffer->name));
   emitter->strides[id] = ARENA_ARRAY(emitter->codegen->arena, LLVMValueRef, buffer->rank);
-  emit_strides(emitter, buffer, emitter->strides[id]);
+  LLVMValueRef elements = emit_strides(emitter, buffer, emitter->strides[id]);
+  if (buffer->is_private) emitter->bases[id] = emit_private_base(emitter, buffer, emitter->bases[id], elements);
   emitter->alias_tags[id] = alias_tag(emitter, id);
 }
 

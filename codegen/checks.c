@@ -155,6 +155,20 @@ static void build_join(const ModuleEmitter *emitter, LLVMBasicBlockRef after) {
   LLVMPositionBuilderAtEnd(emitter->builder, after);
 }
 
+/* Threads of the team that the call is given, 1 without one. */
+static LLVMValueRef build_thread_count(const ModuleEmitter *emitter, LLVMValueRef call) {
+  LLVMValueRef context = build_call_field(emitter, call, CALL_CONTEXT), one = build_i32(emitter, 1);
+  LLVMBasicBlockRef start = LLVMGetInsertBlock(emitter->builder), given = build_block(emitter, "team"), done = build_block(emitter, "threads");
+  LLVMBuildCondBr(emitter->builder, build_is_null(emitter, context), done, given);
+  LLVMPositionBuilderAtEnd(emitter->builder, given);
+  LLVMValueRef threads = build_context_field(emitter, context, CONTEXT_THREAD_COUNT);
+  LLVMBuildBr(emitter->builder, done);
+  LLVMPositionBuilderAtEnd(emitter->builder, done);
+  LLVMValueRef count = LLVMBuildPhi(emitter->builder, emitter->codegen->type_i32, "");
+  LLVMAddIncoming(count, (LLVMValueRef[]){one, threads}, (LLVMBasicBlockRef[]){start, given}, 2);
+  return count;
+}
+
 static void build_size_checks(const ModuleEmitter *emitter, LLVMValueRef call, LLVMValueRef plan, LLVMValueRef values) {
   LLVMValueRef none = build_i32(emitter, -1), batch = build_call_field(emitter, call, CALL_BATCH);
   LLVMValueRef lengths = build_call_field(emitter, call, CALL_LENGTHS);
@@ -169,8 +183,8 @@ static void build_size_checks(const ModuleEmitter *emitter, LLVMValueRef call, L
     build_require(emitter, call, build_is_at_least(emitter, length, build_i64(emitter, 1)), SEQRT_INVALID_ARGUMENT,
                   SEQRT_ARGUMENT_LENGTH, build_i32(emitter, n));
   }
-  LLVMValueRef arguments[] = {plan, batch, lengths, values};
-  LLVMValueRef size = build_call(emitter, emitter->measure, arguments, 4);
+  LLVMValueRef arguments[] = {plan, batch, lengths, build_thread_count(emitter, call), values};
+  LLVMValueRef size = build_call(emitter, emitter->measure, arguments, 5);
   build_require(emitter, call, build_is_at_least(emitter, size, build_i64(emitter, 1)), SEQRT_INVALID_ARGUMENT,
                 count ? SEQRT_ARGUMENT_LENGTH : SEQRT_ARGUMENT_BATCH, none);
   LLVMValueRef workspace = build_call_field(emitter, call, CALL_WORKSPACE);

@@ -358,10 +358,11 @@ static void write_sizes(Header *header) {
   add_argument(header, "seqrt_entry_kind", "entry", "which entry point; a step is SEQRT_FORWARD with one step");
   add_fixed(header, "int64_t", "batch", "B, the number of rows");
   add_lengths(header, false, lengths);
+  add_fixed(header, "int32_t", "threads", "of the context that the call will have; 1 without one");
   text_add(text, "/* Bytes of workspace that a call needs; 0 for impossible sizes.\n");
   write_signature(header, "int64_t", "workspace_size");
   write_table(header, "const int64_t", "lengths", lengths, module_length_count(header->module));
-  text_format(text, "  return %s_model.workspace_size((int32_t)entry, batch, %s);\n}\n\n", header->name,
+  text_format(text, "  return %s_model.workspace_size((int32_t)entry, batch, %s, threads);\n}\n\n", header->name,
               module_length_count(header->module) ? "lengths" : "NULL");
   text_format(text,
               "/* Bytes of a state, which is aligned to 64; 0 for an impossible batch. */\n"

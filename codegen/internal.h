@@ -45,6 +45,9 @@ LLVMValueRef codegen_intrinsic(Codegen *codegen, const char *name, LLVMTypeRef t
 /* module.c: a C identifier made of `name`: other characters become '_'. */
 const char *codegen_identifier(Arena *arena, const char *name);
 
+/* Unused bytes between the parts that threads have of a private buffer: no two share a line, nor what is fetched beside it. */
+enum { PRIVATE_GAP = 256 };
+
 /* By word of all views: the byte offset in the frame of what it repeats. */
 typedef struct FrameViews {
   int count;

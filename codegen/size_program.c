@@ -1,7 +1,8 @@
 /* size_program.c - makes the steps that compute sizes.
  *
  * Workspace: [the initial state, when the kernel reads a carried one] [slot 0] [slot 1] ...; each slot is followed by one unused
- * line, so that slots of one size don't start at the same place of the caches' sets.
+ * line, so that slots of one size don't start at the same place of the caches' sets. A private slot has the parts of all threads one
+ * after the other, each followed by PRIVATE_GAP bytes.
  * State: seqrt_state_header, then the pieces in the order of the module.
  */
 #include "codegen/size_program.h"
@@ -118,6 +119,11 @@ int size_slots_value(SizeProgram *program, int base, int *out_offsets) {
       const Buffer *buffer = &kernel->buffers[b];
       if (buffer->home != HOME_WORKSPACE || buffer->slot != slot) continue;
       int bytes = size_elements_value(program, element_bytes(buffer->type), buffer->rank, buffer->shape, buffer->is_folded);
+      if (buffer->is_private) {
+        bytes = size_step_value(program, STEP_AFTER, size_constant_value(program, 0), bytes);
+        bytes = size_step_value(program, STEP_ADD, bytes, size_constant_value(program, PRIVATE_GAP));
+        bytes = size_step_value(program, STEP_MUL, bytes, VALUE_THREADS);
+      }
       size = is_constant(program, size, 0) ? bytes : size_step_value(program, STEP_MAX, size, bytes);
     }
     if (out_offsets) out_offsets[slot] = end;

@@ -1,7 +1,7 @@
 /* size_program.h - the run-time sizes of an object as programs: constant tables of steps, which one function walks through.
  *
  * Sizes are needed in every entry point and are computed once a call, so straight code for them would be most of the object
- * and of the time to make it. A value is named by its number: the batch, the position, the lengths, then one value for each
+ * and of the time to make it. A value is named by its number: the batch, the position, the number of threads, the lengths, then one value for each
  * step. Equal steps are kept once. All arithmetic saturates at the largest int64, so a size that overflows anywhere ends as
  * one that is too large.
  */
@@ -24,7 +24,7 @@ typedef enum {
 } StepKind;
 
 /* Numbers of the values that are given. */
-enum { VALUE_BATCH, VALUE_POSITION, VALUE_LENGTHS };
+enum { VALUE_BATCH, VALUE_POSITION, VALUE_THREADS, VALUE_LENGTHS };
 
 typedef struct SizeStep {
   StepKind kind;

@@ -65,14 +65,19 @@ LLVMValueRef build_values(const ModuleEmitter *emitter, LLVMValueRef plan) {
   return LLVMBuildArrayAlloca(emitter->builder, emitter->codegen->type_i64, count, "values");
 }
 
-/* int64 measure(plan, int64 batch, const int64 *lengths, int64 *values): the size of the workspace; fills the values that it
+/* int64 measure(plan, int64 batch, const int64 *lengths, int32 threads, int64 *values): the size of the workspace; fills the values that it
  * depends on. */
 static void build_measure(ModuleEmitter *emitter) {
   Codegen *codegen = emitter->codegen;
-  LLVMTypeRef i64 = codegen->type_i64, types[] = {codegen->type_ptr, i64, codegen->type_ptr, codegen->type_ptr};
-  LLVMValueRef function = emitter->measure = build_function(emitter, "measure", i64, types, 4);
-  LLVMValueRef plan = LLVMGetParam(function, 0), lengths = LLVMGetParam(function, 2), values = LLVMGetParam(function, 3);
+  LLVMTypeRef i64 = codegen->type_i64, types[] = {codegen->type_ptr, i64, codegen->type_ptr, codegen->type_i32, codegen->type_ptr};
+  LLVMValueRef function = emitter->measure = build_function(emitter, "measure", i64, types, 5);
+  LLVMValueRef plan = LLVMGetParam(function, 0), lengths = LLVMGetParam(function, 2), values = LLVMGetParam(function, 4);
   build_store(emitter, LLVMGetParam(function, 1), values, VALUE_BATCH);
+  LLVMTypeRef i32 = codegen->type_i32;
+  LLVMValueRef one_or_more[] = {LLVMGetParam(function, 3), build_i32(emitter, 1)};
+  LLVMValueRef threads = LLVMBuildCall2(emitter->builder, LLVMFunctionType(i32, (LLVMTypeRef[]){i32, i32}, 2, false),
+                                        codegen_intrinsic(codegen, "llvm.smax", i32), one_or_more, 2, "threads");
+  build_store(emitter, LLVMBuildZExt(emitter->builder, threads, i64, ""), values, VALUE_THREADS);
   for (int n = 0; n < module_length_count(emitter->module); n++)
     build_store(emitter, build_load(emitter, lengths, build_i64(emitter, n)), values, VALUE_LENGTHS + n);
   LLVMValueRef arguments[] = {build_plan_field(emitter, plan, PLAN_STEPS), build_i64(emitter, 0),
@@ -81,12 +86,12 @@ static void build_measure(ModuleEmitter *emitter) {
   build_return_size(emitter, build_plan_value(emitter, plan, PLAN_SIZE, values));
 }
 
-/* int64 workspace_size(int32 entry, int64 batch, const int64 *lengths) */
+/* int64 workspace_size(int32 entry, int64 batch, const int64 *lengths, int32 threads) */
 static void build_workspace_size(ModuleEmitter *emitter) {
   Codegen *codegen = emitter->codegen;
   LLVMBuilderRef builder = emitter->builder;
-  LLVMTypeRef types[] = {codegen->type_i32, codegen->type_i64, codegen->type_ptr};
-  LLVMValueRef function = emitter->workspace_size = build_function(emitter, "workspace_size", codegen->type_i64, types, 3);
+  LLVMTypeRef types[] = {codegen->type_i32, codegen->type_i64, codegen->type_ptr, codegen->type_i32};
+  LLVMValueRef function = emitter->workspace_size = build_function(emitter, "workspace_size", codegen->type_i64, types, 4);
   LLVMValueRef entry = LLVMGetParam(function, 0), batch = LLVMGetParam(function, 1), lengths = LLVMGetParam(function, 2);
   int count = module_length_count(emitter->module);
   build_size_guard(emitter, LLVMBuildICmp(builder, LLVMIntULT, entry, build_i32(emitter, ENTRY_COUNT), ""));
@@ -96,8 +101,8 @@ static void build_workspace_size(ModuleEmitter *emitter) {
     build_size_guard(emitter, build_is_positive(emitter, build_load(emitter, lengths, build_i64(emitter, n))));
   LLVMValueRef plan = build_plan_address(emitter, LLVMBuildZExt(builder, entry, codegen->type_i64, ""));
   build_size_guard(emitter, LLVMBuildNot(builder, build_is_null(emitter, build_plan_field(emitter, plan, PLAN_BODY)), ""));
-  LLVMValueRef arguments[] = {plan, batch, lengths, build_values(emitter, plan)};
-  LLVMBuildRet(builder, build_call(emitter, emitter->measure, arguments, 4));
+  LLVMValueRef arguments[] = {plan, batch, lengths, LLVMGetParam(function, 3), build_values(emitter, plan)};
+  LLVMBuildRet(builder, build_call(emitter, emitter->measure, arguments, 5));
 }
 
 /* The declared state (counted in the interface) that a piece holds the value of. They are matched by name, as the ports of the

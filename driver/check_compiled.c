@@ -133,7 +133,7 @@ static CompiledRun *run_create(Check *check, CheckForm form) {
 
 /* False after a BAD line. */
 static bool run_entry(CompiledRun *run, seqrt_entry_kind entry) {
-  int64_t size = run->model->workspace_size((int32_t)entry, run->batch, run->call.lengths);
+  int64_t size = run->model->workspace_size((int32_t)entry, run->batch, run->call.lengths, run->call.context ? run->call.context->thread_count : 1);
   Arena *scratch = arena_create(); /* pieces are many */
   run->call.workspace = allocate_aligned(scratch, size);
   int32_t code = run->model->entries[entry](&run->call);

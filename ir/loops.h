@@ -41,6 +41,7 @@ typedef struct Buffer {
   Size *shape;
   int *order;       /* permutation of 0..rank-1; a workspace buffer may be laid out in another order than its axes */
   bool *is_folded;  /* by axis: only one position is kept (stride 0), as all uses are at the current one */
+  bool is_private;  /* workspace: every thread has one of its own */
   bool has_turns;   /* parameters and their gradients: axis 0 selects the pointer */
   BufferHome home;
   int slot;
@@ -131,7 +132,7 @@ typedef struct Kernel {
   Buffer *buffers;
   int local_count;
   Local *locals;
-  int workspace_slots; /* buffers of one slot share memory: the slot is as large as the largest of them */
+  int workspace_slots; /* buffers of one slot share memory: the slot is as large as the largest of them; all or none are private */
   Statement *body;
 } Kernel;
 

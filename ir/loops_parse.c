@@ -45,6 +45,7 @@ static void parse_layout(KernelParser *parser, Buffer *buffer) {
     for (int n = 0; n < count && !reader->has_failed; n++) buffer->is_folded[folded[n]] = true;
   }
   buffer->has_turns = reader_accept(reader, "turns");
+  buffer->is_private = reader_accept(reader, "private");
 }
 
 static void parse_buffer(KernelParser *parser) {

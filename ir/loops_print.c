@@ -32,6 +32,7 @@ static void print_buffer(const Printer *printer, BufferId id) {
   if (!is_ordered) print_ints(text, "order", buffer->rank, buffer->order);
   if (folded_count) print_ints(text, "folded", folded_count, folded);
   if (buffer->has_turns) text_add(text, " turns");
+  if (buffer->is_private) text_add(text, " private");
   text_add(text, "\n");
 }
 

@@ -243,6 +243,11 @@ static const char *check_buffer(const Kernel *kernel, const Buffer *buffer) {
     return "has a slot that is not there";
   bool may_have_turns = buffer->home == HOME_PARAMETER || buffer->home == HOME_PARAMETER_GRADIENT;
   if (buffer->has_turns && (!may_have_turns || buffer->rank < 1)) return "has turns but is no parameter with an axis for them";
+  if (buffer->is_private && buffer->home != HOME_WORKSPACE) return "is private to a thread but not of the workspace";
+  for (const Buffer *other = kernel->buffers; other < buffer; other++) {
+    bool is_shared = buffer->home == HOME_WORKSPACE && other->home == HOME_WORKSPACE && other->slot == buffer->slot;
+    if (is_shared && other->is_private != buffer->is_private) return "shares its slot with one that is private";
+  }
   return check_order(kernel, buffer);
 }
 

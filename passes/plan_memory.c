@@ -75,7 +75,7 @@ static bool same_growth(const Kernel *kernel, const Buffer *a, const Buffer *b) 
     for (int n = 0; n < b->rank; n++) difference -= !b->is_folded[n] && b->shape[n].symbol == s;
     if (difference) return false;
   }
-  return a->type == b->type;
+  return a->type == b->type && a->is_private == b->is_private;
 }
 
 static double constant_part(const Buffer *buffer) {

@@ -70,7 +70,7 @@ seqrt_code seqrt_session_create(const seqrt_parameters *parameters, const seqrt_
 /* ---- calls ---- */
 
 static seqrt_code ensure_workspace(seqrt_session *session, seqrt_entry_kind kind, const int64_t *lengths, seqrt_error *error) {
-  int64_t bytes = session->model->workspace_size(kind, session->batch, lengths);
+  int64_t bytes = session->model->workspace_size(kind, session->batch, lengths, session->context ? session->context->thread_count : 1);
   if (bytes < 0) bytes = 0;
   if (session->workspace && bytes <= session->workspace_bytes) return SEQRT_OK;
   free(session->workspace);

@@ -85,7 +85,7 @@ static Instance instance_create(const seqrt_model *model, int number) {
     instance.parameter_gradients[slot] = allocate(4 * seqrt_slot_parameter(model, slot)->elements, fill);
   int64_t largest = 0;
   for (int32_t entry = 0; entry < SEQRT_ENTRY_COUNT; entry++) {
-    int64_t bytes = model->entries[entry] ? model->workspace_size(entry, ROWS, instance.lengths) : 0;
+    int64_t bytes = model->entries[entry] ? model->workspace_size(entry, ROWS, instance.lengths, THREADS[number]) : 0;
     if (bytes > largest) largest = bytes;
   }
   instance.workspace = allocate(largest, fill);

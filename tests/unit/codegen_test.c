@@ -145,7 +145,7 @@ static Statement *store_states(Nest *nest, BufferId history) {
   return statement_if(nest->kernel, expr_given(arena, carry), over_elements(nest, body.first), NULL);
 }
 
-/* A second slot whose size is derived: [(T + 2) / 3, N]. */
+/* A second slot, one for each thread, whose size is derived: [(T + 2) / 3, N]. */
 static void add_blocks(Nest *nest) {
   Arena *arena = nest->fixture->arena;
   Kernel *kernel = nest->kernel;
@@ -153,7 +153,8 @@ static void add_blocks(Nest *nest) {
   Symbol symbol = {SYMBOL_DERIVED, "blocks", expr_binary(arena, OP_QUOTIENT, more, expr_integer(arena, 3))};
   ARENA_PUSH(arena, kernel->symbols, kernel->symbol_count, symbol);
   Size shape[] = {size_symbol(kernel->symbol_count - 1), size_constant(N)};
-  kernel_add_buffer(kernel, "blocks", TYPE_REAL, 2, shape, HOME_WORKSPACE, 1);
+  BufferId blocks = kernel_add_buffer(kernel, "blocks", TYPE_REAL, 2, shape, HOME_WORKSPACE, 1);
+  kernel->buffers[blocks].is_private = true;
   kernel->workspace_slots = 2;
 }
 
@@ -299,7 +300,7 @@ static Caller *caller_create(const seqrt_model *model) {
   caller->states[0] = caller->h0;
   caller->outputs[0] = caller->y;
   caller->lengths[0] = STEPS;
-  caller->workspace = allocate_aligned(model->workspace_size(SEQRT_FORWARD, ROWS, caller->lengths));
+  caller->workspace = allocate_aligned(model->workspace_size(SEQRT_FORWARD, ROWS, caller->lengths, 1));
   caller->call = (seqrt_call){.abi_version = SEQRT_ABI_VERSION,
                               .batch = ROWS,
                               .lengths = caller->lengths,
@@ -398,19 +399,21 @@ static void test_sizes(void **state) {
   assert_int_equal(model->state_offset(0, ROWS), 64 + piece);
   assert_int_equal(model->state_offset(1, ROWS), 0);
   int64_t history = (ROWS * STEPS * N * 4 + 63) / 64 * 64 + 64;
-  int64_t blocks = ((STEPS + 2) / 3 * N * 4 + 63) / 64 * 64 + 64;
-  assert_int_equal(model->workspace_size(SEQRT_FORWARD, ROWS, lengths), 64 + 2 * piece + history + blocks);
-  assert_true(model->workspace_size(SEQRT_INITIAL, ROWS, lengths) > 0);
-  assert_int_equal(model->workspace_size(SEQRT_OBJECTIVE, ROWS, lengths), 0);
-  assert_int_equal(model->workspace_size(17, ROWS, lengths), 0);
-  assert_int_equal(model->workspace_size(SEQRT_FORWARD, 0, lengths), 0);
-  assert_int_equal(model->workspace_size(SEQRT_FORWARD, ROWS, NULL), 0);
+  int64_t blocks = ((STEPS + 2) / 3 * N * 4 + 63) / 64 * 64 + 256;
+  assert_int_equal(model->workspace_size(SEQRT_FORWARD, ROWS, lengths, 1), 64 + 2 * piece + history + blocks + 64);
+  assert_int_equal(model->workspace_size(SEQRT_FORWARD, ROWS, lengths, 0), 64 + 2 * piece + history + blocks + 64);
+  assert_int_equal(model->workspace_size(SEQRT_FORWARD, ROWS, lengths, 3), 64 + 2 * piece + history + 3 * blocks + 64);
+  assert_true(model->workspace_size(SEQRT_INITIAL, ROWS, lengths, 1) > 0);
+  assert_int_equal(model->workspace_size(SEQRT_OBJECTIVE, ROWS, lengths, 1), 0);
+  assert_int_equal(model->workspace_size(17, ROWS, lengths, 1), 0);
+  assert_int_equal(model->workspace_size(SEQRT_FORWARD, 0, lengths, 1), 0);
+  assert_int_equal(model->workspace_size(SEQRT_FORWARD, ROWS, NULL, 1), 0);
   for (int shift = 30; shift < 63; shift++) {
     lengths[0] = (int64_t)1 << shift;
-    assert_int_equal(model->workspace_size(SEQRT_FORWARD, (int64_t)1 << 40, lengths), 0);
+    assert_int_equal(model->workspace_size(SEQRT_FORWARD, (int64_t)1 << 40, lengths, 1), 0);
   }
   lengths[0] = INT64_MAX;
-  assert_int_equal(model->workspace_size(SEQRT_FORWARD, INT64_MAX, lengths), 0);
+  assert_int_equal(model->workspace_size(SEQRT_FORWARD, INT64_MAX, lengths, 1), 0);
   assert_int_equal(model->state_size(INT64_MAX), 0);
   assert_int_equal(model->state_size(-1), 0);
   fixture_destroy(&fixture);
@@ -640,7 +643,7 @@ static void compile_header(const char *text, const char *compiler, const char *e
         "int use(const float *const *p, const float *x, const int32_t *i, void *s, float *y, void *w, seqrt_fault *f) {\n"
         "  return leaky_net_forward(NULL, p, x, i, 2, 4, NULL, s, s, y, w, f) + leaky_net_step(NULL, p, x, i, 2, NULL, s, s, y, "
         "w, f) +\n"
-        "         (int)leaky_net_workspace_size(SEQRT_FORWARD, 2, 4) + LEAKY_NET_PARAMETER_LAYERS_SCALE + LEAKY_NET_INPUTS;\n}\n",
+        "         (int)leaky_net_workspace_size(SEQRT_FORWARD, 2, 4, 1) + LEAKY_NET_PARAMETER_LAYERS_SCALE + LEAKY_NET_INPUTS;\n}\n",
         file);
   fclose(file);
   const char *command = arena_format(arena, "%s -Wall -Wextra -Wpedantic -Werror -fsyntax-only -I%s/../runtime/include %s",

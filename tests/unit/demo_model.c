@@ -29,8 +29,9 @@ static const seqrt_tensor OUTPUTS[] = {{"logits", SEQRT_F32, 3, LOGITS_SHAPE, 0,
 static const seqrt_tensor STATES[] = {{"h", SEQRT_F32, 2, STATE_SHAPE, 0, 0, 1, 0, 0, 0}};
 static const char *const LENGTH_NAMES[] = {"T"};
 
-static int64_t workspace_size(int32_t entry, int64_t batch, const int64_t *lengths) {
+static int64_t workspace_size(int32_t entry, int64_t batch, const int64_t *lengths, int32_t threads) {
   (void)entry;
+  (void)threads;
   return batch * (lengths[0] + 1) * D * (int64_t)sizeof(float);
 }
 

@@ -302,6 +302,32 @@ static void tiles_and_their_edges(void **state) {
   }
 }
 
+/* The part of each thread lies where size_program.c makes room for it. */
+static void private_buffers_do_not_meet(void **state) {
+  (void)state;
+  static const char text[] = "kernel forward { symbol N: length index p in 0 .. 3 index i, j in 0 .. N slots 1\n"
+                             "buffer mine: real[N] workspace 0 private\nbuffer y: real[3, N] output 0\n"
+                             "parallel p in 0 .. 3 { vector i in 0 .. N { mine[i] = to_real(100 * p + i) } }\n"
+                             "parallel p in 0 .. 3 { vector j in 0 .. N { y[p, j] = mine[N - 1 - j] } } }";
+  enum { N = 37, THREADS = 3, PART = 192 + 256 };
+  static _Alignas(64) char workspace[THREADS * PART];
+  static float y[THREADS * N];
+  FOR_LEVELS(level) {
+    KernelRun run = kernel_run_begin(text, NULL, levels[level]);
+    int64_t count = N;
+    memset(workspace, 0xff, sizeof workspace);
+    for (int thread = 0; thread < THREADS; thread++) kernel_run(&run, NULL, &count, (void *[]){workspace, y}, thread, THREADS);
+    for (int p = 0; p < THREADS; p++)
+      for (int n = 0; n < N; n++) {
+        float first;
+        memcpy(&first, workspace + p * PART + 4 * n, sizeof first);
+        assert_true(first == (float)(100 * p + n));
+        assert_true(y[p * N + n] == (float)(100 * p + N - 1 - n));
+      }
+    kernel_run_end(&run);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(vector_loop_stops_at_its_end),
@@ -310,6 +336,7 @@ int main(void) {
       cmocka_unit_test(reductions_both_ways),
       cmocka_unit_test(threads_agree),
       cmocka_unit_test(tiles_and_their_edges),
+      cmocka_unit_test(private_buffers_do_not_meet),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

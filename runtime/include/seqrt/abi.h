@@ -21,7 +21,7 @@
 extern "C" {
 #endif
 
-#define SEQRT_ABI_VERSION 1
+#define SEQRT_ABI_VERSION 2
 #define SEQRT_ALIGNMENT 64 /* of workspaces and states; other arrays need that of their elements only */
 
 /* ---- threads ---------------------------------------------------------------------------------------------------- */
@@ -170,8 +170,8 @@ typedef struct seqrt_model {
   const char *why_no_step;    /* NULL when there is a step */
   uint64_t fingerprint;       /* of names, shapes and state layout: states and checkpoints of another model are refused by it */
   seqrt_entry entries[SEQRT_ENTRY_COUNT]; /* NULL where the model has none */
-  /* Bytes, 0 for impossible sizes. */
-  int64_t (*workspace_size)(int32_t entry, int64_t batch, const int64_t *lengths);
+  /* Bytes, 0 for impossible sizes. `threads`: those of the context that the call will have, 1 without one. */
+  int64_t (*workspace_size)(int32_t entry, int64_t batch, const int64_t *lengths, int32_t threads);
   int64_t (*state_size)(int64_t batch);
   /* Byte offset of a declared state inside a carried state. */
   int64_t (*state_offset)(int32_t state, int64_t batch);
