@@ -154,8 +154,10 @@ static void reduce_nest(Reduction *reduction, int depth) {
   }
   IndexId index = statement->reduce_indices[depth];
   const Index *range = &emitter->kernel->indices[index];
-  LLVMValueRef low = emit_size(emitter, range->low), high = emit_size(emitter, range->high);
-  if (depth == statement->reduce_count - 1) {
+  bool is_innermost = depth == statement->reduce_count - 1;
+  LLVMValueRef low = is_innermost && statement->low ? emit_scalar(emitter, statement->low) : emit_size(emitter, range->low);
+  LLVMValueRef high = is_innermost && statement->high ? emit_scalar(emitter, statement->high) : emit_size(emitter, range->high);
+  if (is_innermost) {
     reduce_innermost(reduction, index, low, high);
   } else {
     LoopFlow loop = begin_loop(reduction, low, high, 1);
@@ -185,7 +187,7 @@ static void prepare(Reduction *reduction) {
   if (is_cheap) { /* and long enough for a turn of all strands */
     const Index *innermost = &emitter->kernel->indices[statement->reduce_indices[statement->reduce_count - 1]];
     int64_t unit = statement->is_vector ? emitter->lanes : 1;
-    bool is_known = innermost->low.symbol == innermost->high.symbol;
+    bool is_known = innermost->low.symbol == innermost->high.symbol && !statement->low;
     is_cheap = !is_known || innermost->high.constant - innermost->low.constant >= STRANDS * unit;
   }
   reduction->strands = is_cheap ? STRANDS : 1;

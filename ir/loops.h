@@ -96,6 +96,7 @@ struct Statement {
   const Expr **indices;
 
   /* REDUCE: local = value combined with body over reduce_indices (nested, in order; ranges in the index table) where guard.
+   * low, high: the innermost runs from low to high (exclusive) instead, uniformly for all lanes; NULL: as the table says.
    * The innermost runs in vector lanes when is_vector; a vector reduction never stands in a vector loop. argmax: value is
    * NULL, the result is the index, of type int. `value` NULL: the identity. */
   ReduceOp reduce;

@@ -119,8 +119,14 @@ static Statement *parse_reduce(KernelParser *parser, bool is_vector) {
   LocalId local = parse_local_name(parser);
   reader_expect(&parser->reader, "=");
   Reduction reduction = reduction_parse(&parser->exprs);
-  return statement_reduce(parser->kernel, local, reduction.reduce, reduction.count, reduction.indices, reduction.guard,
-                          reduction.value, reduction.body, is_vector);
+  Statement *reduce = statement_reduce(parser->kernel, local, reduction.reduce, reduction.count, reduction.indices, reduction.guard,
+                                       reduction.value, reduction.body, is_vector);
+  if (reader_accept(&parser->reader, "from")) {
+    reduce->low = expr_parse_type(&parser->exprs, TYPE_INT, "the first value");
+    reader_expect(&parser->reader, "below");
+    reduce->high = expr_parse_type(&parser->exprs, TYPE_INT, "the limit");
+  }
+  return reduce;
 }
 
 /* The name and indices of a buffer; the rank is that of the buffer. */

@@ -129,6 +129,12 @@ static void print_assignment(const Printer *printer, ExprPrinter *exprs, const S
   text_add(text, " = ");
   expr_printer_reduction(exprs, statement->value, statement->reduce, statement->reduce_count, statement->reduce_indices,
                          statement->guard, statement->reduce_body);
+  if (statement->kind == STATEMENT_REDUCE && statement->low) {
+    text_add(text, " from ");
+    expr_printer_print(exprs, statement->low);
+    text_add(text, " below ");
+    expr_printer_print(exprs, statement->high);
+  }
   text_add(text, "\n");
 }
 

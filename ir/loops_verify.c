@@ -119,6 +119,12 @@ static void check_let(Verifier *verifier, const Statement *let) {
   define_local(verifier, let->local, expr_varies(verifier, let->value));
 }
 
+/* Of the innermost index of a reduction: in terms of those around it. */
+static void check_bound(Verifier *verifier, const Expr *bound, const char *what) {
+  check_expr(verifier, bound, TYPE_INT, what);
+  if (!verifier->message && expr_varies(verifier, bound)) fail(verifier, "%s differs from lane to lane", what);
+}
+
 static void check_reduce(Verifier *verifier, const Statement *reduce) {
   check_local(verifier, reduce->local);
   if (verifier->message) return;
@@ -127,11 +133,16 @@ static void check_reduce(Verifier *verifier, const Statement *reduce) {
                                                       : reduction_verify(reduce->reduce, reduce->reduce_count, reduce->value,
                                                                          reduce->guard, reduce->reduce_body, type);
   if (message) fail(verifier, "%s", message);
+  if (!reduce->low != !reduce->high || (reduce->low && !reduce->reduce_count)) fail(verifier, "a reduction with half a range");
   if (reduce->is_vector && verifier->vector_index != NONE) fail(verifier, "a vector reduction in a vector loop");
   if (verifier->message) return;
   if (reduce->value) check_expr(verifier, reduce->value, type, "the value");
   int bound = 0;
-  while (bound < reduce->reduce_count && bind_index(verifier, reduce->reduce_indices[bound])) bound++;
+  while (bound < reduce->reduce_count && bind_index(verifier, reduce->reduce_indices[bound])) {
+    if (++bound < reduce->reduce_count - 1 || !reduce->low) continue;
+    check_bound(verifier, reduce->low, "the first value");
+    check_bound(verifier, reduce->high, "the limit");
+  }
   if (reduce->guard) check_expr(verifier, reduce->guard, TYPE_BOOL, "the guard");
   check_expr(verifier, reduce->reduce_body, reduce->reduce == REDUCE_ARGMAX ? reduce->reduce_body->type : type, "the reduction");
   bool varies = expr_varies(verifier, reduce->value) || expr_varies(verifier, reduce->guard) ||

@@ -182,6 +182,9 @@ bool lower_scan(Lowering *lowering, const ScheduleNode *node);
 bool lower_scatter(Lowering *lowering, Unit *unit);
 bool lower_product(Lowering *lowering, Unit *unit);
 void lower_reduce(Lowering *lowering, Unit *unit);
+/* The reduction of a unit over `order`, which ends with its innermost index, into the local. What of the guard bounds that index
+ * becomes its range, where it does not differ between the lanes of a loop around (`lanes`, or NONE). */
+Statement *reduction_of(Lowering *lowering, const Unit *unit, LocalId local, const IndexId *order, bool is_vector, IndexId lanes);
 
 /* plan_sweep.c: after plan_storage, before plan_halos. */
 void plan_sweeps(Lowering *lowering, const ScheduleNode *schedule);

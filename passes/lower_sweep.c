@@ -74,8 +74,7 @@ static void emit_part(Lowering *lowering, Unit *unit) {
     int axes[MOST_AXES], count = free_axes(lowering, &open, axes);
     IndexId *order = ARENA_ARRAY(arena, IndexId, unit->reduce_count);
     lanes_reduce = choose_lanes(lowering, &open, count, axes, order);
-    work = statement_reduce(kernel, local, unit->equation->reduce, unit->reduce_count, order, lower_expr(lowering, unit->guard, NULL, false),
-                            lower_expr(lowering, unit->value, NULL, false), lower_expr(lowering, unit->body, unit->guard, false), lanes_reduce);
+    work = reduction_of(lowering, unit, local, order, lanes_reduce, lanes_reduce || !count ? NONE : open.axes[axes[count - 1]].index);
   }
   Statement *store = statement_store(kernel, buffer, store_indices(lowering, unit), expr_local(arena, type, local));
   work->next = is_result(lowering, buffer) ? statement_if(kernel, expr_given(arena, buffer), store, NULL) : store;

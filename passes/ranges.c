@@ -195,3 +195,39 @@ bool condition_narrows(const Expr *condition, int index, Index *range) {
     default: return false;
   }
 }
+
+static void bound_below(Arena *arena, const Expr **low, const Expr *by) { *low = *low ? expr_binary(arena, OP_MAX, *low, by) : by; }
+
+static void bound_above(Arena *arena, const Expr **high, const Expr *by) { *high = *high ? expr_binary(arena, OP_MIN, *high, by) : by; }
+
+/* Takes one comparison into the bounds; false when it is not about the index alone. */
+static bool take_bound(Arena *arena, const Expr *condition, int index, const Expr **low, const Expr **high) {
+  Affine difference;
+  if (condition->arg_count != 2 || condition->args[0]->type != TYPE_INT) return false;
+  if (!expr_affine(expr_binary(arena, OP_SUB, condition->args[0], condition->args[1]), &difference)) return false;
+  int64_t sign = affine_coefficient(&difference, false, index);
+  if (sign != 1 && sign != -1) return false;
+  static const Op mirrored[OP_COUNT] = {[OP_LT] = OP_GT, [OP_GT] = OP_LT, [OP_LE] = OP_GE, [OP_GE] = OP_LE, [OP_EQ] = OP_EQ};
+  Op op = sign == 1 ? condition->op : mirrored[condition->op];
+  Affine other = {.constant = -sign * difference.constant};
+  for (int n = 0; n < difference.term_count; n++) {
+    if (!difference.terms[n].is_symbol && difference.terms[n].id == index) continue;
+    other.terms[other.term_count] = difference.terms[n];
+    other.terms[other.term_count++].coefficient *= -sign;
+  }
+  const Expr *bound = affine_expr(arena, &other), *next = expr_binary(arena, OP_ADD, bound, expr_integer(arena, 1));
+  if (op == OP_GE || op == OP_EQ) bound_below(arena, low, bound);
+  if (op == OP_GT) bound_below(arena, low, next);
+  if (op == OP_LT) bound_above(arena, high, bound);
+  if (op == OP_LE || op == OP_EQ) bound_above(arena, high, next);
+  return op == OP_GE || op == OP_EQ || op == OP_GT || op == OP_LT || op == OP_LE;
+}
+
+const Expr *condition_bounds(Arena *arena, const Expr *guard, int index, const Expr **out_low, const Expr **out_high) {
+  int count;
+  const Expr **parts = conjuncts(arena, guard, &count), *rest = NULL;
+  *out_low = *out_high = NULL;
+  for (int n = 0; n < count; n++)
+    if (!take_bound(arena, parts[n], index, out_low, out_high)) rest = conjunction(arena, rest, parts[n]);
+  return rest;
+}

@@ -24,6 +24,10 @@ const Expr **conjuncts(Arena *arena, const Expr *condition, int *out_count);
 /* a and b, where NULL means true. */
 const Expr *conjunction(Arena *arena, const Expr *a, const Expr *b);
 
+/* Splits a guard into low <= index < high, in terms of what else it compares the index with, and the rest, which is returned. *out_low
+ * and *out_high are left NULL where nothing bounds the index. */
+const Expr *condition_bounds(Arena *arena, const Expr *guard, int index, const Expr **out_low, const Expr **out_high);
+
 /* If the condition is equivalent to low <= index or index < high for one index, with bounds that are sizes, tightens
  * *range and returns true. */
 bool condition_narrows(const Expr *condition, int index, Index *range);

@@ -33,6 +33,32 @@ static void expect(const float *found, const float *wanted, int count, double to
       fail_msg("element %d is %.9g, not %.9g", n, (double)found[n], (double)wanted[n]);
 }
 
+/* Ranges of reductions that are narrower than their index's, empty ones among them. */
+static void reductions_over_a_part(void **state) {
+  (void)state;
+  static const char *const kinds[] = {"vector reduce", "reduce"};
+  enum { N = 90 };
+  float x[N], y[N];
+  fill(x, N, 20);
+  for (int kind = 0; kind < 2; kind++) FOR_LEVELS(level) {
+    char text[512];
+    snprintf(text, sizeof text,
+             "kernel forward { symbol N: length index i, k in 0 .. N buffer x: real[N] input 0 buffer y: real[N] output 0\n"
+             "local %%s: real parallel i in 0 .. N { %s %%s = 0.5 with sum[k](x[k]) from i - 3 below min(N, 2 * i - 20) y[i] = %%s } }",
+             kinds[kind]);
+    KernelRun run = kernel_run_begin(text, NULL, levels[level]);
+    int64_t count = N;
+    for (int n = 0; n < 3; n++) x[n] = 0; /* the range begins before them in the first rows, where it is empty */
+    kernel_run(&run, NULL, &count, (void *[]){x, y}, 0, 1);
+    for (int i = 0; i < N; i++) {
+      double wanted = 0.5;
+      for (int k = i - 3; k < (2 * i - 20 < N ? 2 * i - 20 : N); k++) wanted += (double)x[k];
+      if (fabs((double)y[i] - wanted) > 1e-5) fail_msg("sum %d is %g, not %g", i, (double)y[i], wanted);
+    }
+    kernel_run_end(&run);
+  }
+}
+
 /* ---- loops and addresses */
 
 static void vector_loop_stops_at_its_end(void **state) {
@@ -334,6 +360,7 @@ int main(void) {
       cmocka_unit_test(every_way_of_addressing),
       cmocka_unit_test(layouts_and_missing_buffers),
       cmocka_unit_test(reductions_both_ways),
+      cmocka_unit_test(reductions_over_a_part),
       cmocka_unit_test(threads_agree),
       cmocka_unit_test(tiles_and_their_edges),
       cmocka_unit_test(private_buffers_do_not_meet),
