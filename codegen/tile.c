@@ -2,19 +2,19 @@
  *
  * All accumulators are values carried by one loop over k. Each step loads the vectors of B once and multiplies them with
  * the rows of A, one broadcast element at a time, which the processor does while it loads. That is a function, one for each
- * shape of tile, so that it is compiled once. The block comes back through memory, is added to `value` and stored, with masks
+ * shape of tile and for rows that are packed or in place, so that it is compiled once. The block comes back through memory, is added to `value` and stored, with masks
  * at the edges.
  */
 #include "codegen/flow.h"
 
-enum { K_UNROLL = 4, SHORT_VALUE = 4 };
+enum { K_UNROLL = 4, SHORT_VALUE = 4, MOST_ROWS = 16 };
 
 typedef struct Tile {
   Emitter *emitter;
   const Statement *statement;
   int rows, vectors;
   LLVMTypeRef vector_type;
-  LLVMValueRef a, b;               /* of the first element */
+  LLVMValueRef a[MOST_ROWS], b;    /* of the first element; of A one, or one for each row in place */
   LLVMValueRef a_stride, b_stride; /* from one k to the next */
   LLVMValueRef row0, column0, row_limit, column_limit;
   LLVMValueRef sums[FLOW_CARRIED]; /* by row and vector */
@@ -42,15 +42,24 @@ static LLVMValueRef panel_at(Tile *tile, LLVMValueRef panel, LLVMValueRef k, LLV
   return LLVMBuildInBoundsGEP2(emitter->builder, emitter->codegen->type_f32, panel, &offset, 1, "");
 }
 
-static void emit_step(Tile *tile, LLVMValueRef *sums, LLVMValueRef a, LLVMValueRef b, int step) {
+/* Element `step` of row `r` of A, in all lanes. */
+static LLVMValueRef row_element(Tile *tile, const LLVMValueRef *a, int step, int r) {
+  const Statement *statement = tile->statement;
+  LLVMTypeRef f32 = tile->emitter->codegen->type_f32;
+  LLVMValueRef element = statement->has_rows_in_place
+                             ? panel_load(tile, f32, statement->a_buffer, a[r], emit_constant(tile->emitter, 1), step, 0)
+                             : panel_load(tile, f32, statement->a_buffer, a[0], tile->a_stride, step, r);
+  return emit_broadcast(tile->emitter, element);
+}
+
+static void emit_step(Tile *tile, LLVMValueRef *sums, const LLVMValueRef *a, LLVMValueRef b, int step) {
   Emitter *emitter = tile->emitter;
   const Statement *statement = tile->statement;
-  LLVMTypeRef f32 = emitter->codegen->type_f32;
   LLVMValueRef columns[FLOW_CARRIED];
   for (int v = 0; v < tile->vectors; v++)
     columns[v] = panel_load(tile, tile->vector_type, statement->b_buffer, b, tile->b_stride, step, v * emitter->lanes);
   for (int r = 0; r < tile->rows; r++) {
-    LLVMValueRef row = emit_broadcast(emitter, panel_load(tile, f32, statement->a_buffer, a, tile->a_stride, step, r));
+    LLVMValueRef row = row_element(tile, a, step, r);
     for (int v = 0; v < tile->vectors; v++) {
       LLVMValueRef *sum = &sums[r * tile->vectors + v];
       *sum = emit_multiply_add(emitter, row, columns[v], *sum);
@@ -58,25 +67,31 @@ static void emit_step(Tile *tile, LLVMValueRef *sums, LLVMValueRef a, LLVMValueR
   }
 }
 
+/* How many pointers to A a tile has, and how far they move from one k to the next. */
+static int pointer_count(const Tile *tile) { return tile->statement->has_rows_in_place ? tile->rows : 1; }
+
 static void emit_steps(Tile *tile, LLVMValueRef low, LLVMValueRef high, int unroll) {
   Emitter *emitter = tile->emitter;
   LoopFlow loop = {.carried_count = tile->rows * tile->vectors, .is_unrolled_by_hand = true};
   memcpy(loop.carried, tile->sums, sizeof loop.carried);
   loop_begin(emitter, &loop, low, high, emit_constant(emitter, unroll));
-  LLVMValueRef a = panel_at(tile, tile->a, loop.index, tile->a_stride), b = panel_at(tile, tile->b, loop.index, tile->b_stride);
+  LLVMValueRef a[MOST_ROWS], b = panel_at(tile, tile->b, loop.index, tile->b_stride);
+  for (int n = 0; n < pointer_count(tile); n++) a[n] = panel_at(tile, tile->a[n], loop.index, tile->a_stride);
   for (int n = 0; n < unroll; n++) emit_step(tile, loop.carried, a, b, n);
   loop_end(emitter, &loop);
   memcpy(tile->sums, loop.carried, sizeof loop.carried);
 }
 
-/* The function `void tile_RxV(a, b, depth, out)`: sums of products of one tile; there is one of each shape in an object. */
+/* The function `void tile_RxV(b, depth, out, a..)`: sums of products of one tile; there is one of each shape in an object. */
 static LLVMValueRef tile_function(Tile *caller) {
   Codegen *codegen = caller->emitter->codegen;
-  const char *name = arena_format(codegen->arena, "tile_%dx%d", caller->rows, caller->vectors);
+  const char *name = arena_format(codegen->arena, "%s_%dx%d", caller->statement->has_rows_in_place ? "rows" : "tile", caller->rows, caller->vectors);
   LLVMValueRef function = LLVMGetNamedFunction(codegen->module, name);
   if (function) return function;
-  LLVMTypeRef types[] = {codegen->type_ptr, codegen->type_ptr, codegen->type_i64, codegen->type_ptr};
-  function = codegen_add_function(codegen, name, LLVMFunctionType(codegen->type_void, types, 4, false), LLVMInternalLinkage);
+  LLVMTypeRef types[3 + MOST_ROWS] = {codegen->type_ptr, codegen->type_i64, codegen->type_ptr};
+  unsigned pointers = (unsigned)pointer_count(caller);
+  for (unsigned n = 0; n < pointers; n++) types[3 + n] = codegen->type_ptr;
+  function = codegen_add_function(codegen, name, LLVMFunctionType(codegen->type_void, types, 3 + pointers, false), LLVMInternalLinkage);
   unsigned noinline_kind = LLVMGetEnumAttributeKindForName("noinline", 8);
   LLVMAddAttributeAtIndex(function, (LLVMAttributeIndex)LLVMAttributeFunctionIndex,
                           LLVMCreateEnumAttribute(codegen->context, noinline_kind, 0));
@@ -87,9 +102,9 @@ static LLVMValueRef tile_function(Tile *caller) {
   LLVMPositionBuilderAtEnd(emitter.builder, LLVMAppendBasicBlockInContext(codegen->context, function, "entry"));
   Tile tile = *caller;
   tile.emitter = &emitter;
-  tile.a = LLVMGetParam(function, 0);
-  tile.b = LLVMGetParam(function, 1);
-  LLVMValueRef zero = emit_constant(&emitter, 0), depth = LLVMGetParam(function, 2), out = LLVMGetParam(function, 3);
+  for (unsigned n = 0; n < pointers; n++) tile.a[n] = LLVMGetParam(function, 3 + n);
+  tile.b = LLVMGetParam(function, 0);
+  LLVMValueRef zero = emit_constant(&emitter, 0), depth = LLVMGetParam(function, 1), out = LLVMGetParam(function, 2);
   for (int n = 0; n < tile.rows * tile.vectors; n++) tile.sums[n] = LLVMConstNull(tile.vector_type);
   LLVMValueRef whole = LLVMBuildAnd(emitter.builder, depth, emit_constant(&emitter, -K_UNROLL), "");
   emit_steps(&tile, zero, whole, K_UNROLL);
@@ -110,8 +125,9 @@ static void emit_product(Tile *tile) {
   LLVMTypeRef type = LLVMArrayType2(tile->vector_type, (uint64_t)(tile->rows * tile->vectors));
   tile->scratch = LLVMBuildAlloca(emitter->entry_builder, type, "tile");
   LLVMSetAlignment(tile->scratch, 64);
-  LLVMValueRef arguments[] = {tile->a, tile->b, emit_scalar(emitter, tile->statement->depth), tile->scratch};
-  LLVMBuildCall2(emitter->builder, LLVMGlobalGetValueType(function), function, arguments, 4, "");
+  LLVMValueRef arguments[3 + MOST_ROWS] = {tile->b, emit_scalar(emitter, tile->statement->depth), tile->scratch};
+  for (int n = 0; n < pointer_count(tile); n++) arguments[3 + n] = tile->a[n];
+  LLVMBuildCall2(emitter->builder, LLVMGlobalGetValueType(function), function, arguments, 3 + (unsigned)pointer_count(tile), "");
 }
 
 /* ---- what becomes of it */
@@ -168,18 +184,36 @@ static void emit_results(Tile *tile) {
   loop_end(emitter, &row_loop);
 }
 
+/* Where A begins: its panel, or each row; rows past the limit are the last one once more. */
+static void find_rows(Tile *tile) {
+  Emitter *emitter = tile->emitter;
+  const Statement *statement = tile->statement;
+  if (!statement->has_rows_in_place) {
+    tile->a[0] = emit_uniform_address(emitter, statement->a_buffer, statement->a_indices);
+    tile->a_stride = emitter->strides[statement->a_buffer][statement->a_rank - 2];
+    return;
+  }
+  LLVMTypeRef i64 = emitter->codegen->type_i64;
+  LLVMValueRef last = LLVMBuildNSWSub(emitter->builder, tile->row_limit, emit_constant(emitter, 1), "");
+  for (int r = 0; r < tile->rows; r++) {
+    LLVMValueRef row = LLVMBuildNSWAdd(emitter->builder, tile->row0, emit_constant(emitter, r), "");
+    emitter->indices[statement->row_index] = emit_intrinsic(emitter, "llvm.smin", 1, &i64, 2, (LLVMValueRef[]){row, last});
+    tile->a[r] = emit_uniform_address(emitter, statement->a_buffer, statement->a_indices);
+  }
+  tile->a_stride = emit_constant(emitter, 1);
+}
+
 void emit_tile(Emitter *emitter, const Statement *statement) {
   Tile tile = {.emitter = emitter, .statement = statement, .rows = statement->tile_rows, .vectors = statement->tile_vectors};
-  if (tile.rows * tile.vectors > FLOW_CARRIED) internal_error("a tile of %d by %d vectors", tile.rows, tile.vectors);
+  if (tile.rows * tile.vectors > FLOW_CARRIED || tile.rows > MOST_ROWS) internal_error("a tile of %d by %d vectors", tile.rows, tile.vectors);
   tile.vector_type = emit_type(emitter, TYPE_REAL, true);
-  tile.a = emit_uniform_address(emitter, statement->a_buffer, statement->a_indices);
   tile.b = emit_uniform_address(emitter, statement->b_buffer, statement->b_indices);
-  tile.a_stride = emitter->strides[statement->a_buffer][statement->a_rank - 2];
   tile.b_stride = emitter->strides[statement->b_buffer][statement->b_rank - 2];
   tile.row0 = emit_scalar(emitter, statement->row0);
   tile.column0 = emit_scalar(emitter, statement->column0);
   tile.row_limit = emit_scalar(emitter, statement->row_limit);
   tile.column_limit = emit_scalar(emitter, statement->column_limit);
+  find_rows(&tile);
   emit_product(&tile);
   emit_results(&tile);
   emitter->indices[statement->row_index] = NULL;

@@ -109,6 +109,8 @@ struct Statement {
   /* TILE: C[row0 + r, column0 + c] = value + sum over k in 0 .. depth of A[k, r] * B[k, c]
    * for r < tile_rows with row0 + r < row_limit and c < tile_vectors * lanes with column0 + c < column_limit.
    * A is packed [.., depth, tile_rows], B is packed [.., depth, tile_vectors * lanes]; both padded, so loads need no guard.
+   * With has_rows_in_place A is read where it lies, as [.., depth] for each row: a_indices are in terms of row_index, and memory
+   * has stride 1 along the terms. Rows past the limit are read as the last one.
    * `indices` (C, buffer) and `value` are in terms of row_index and column_index; C and the loads of `value` have
    * stride 1 or 0 along column_index. value NULL: zero. Accumulation over blocks of k: value reads C itself. */
   int tile_rows, tile_vectors;
@@ -116,7 +118,8 @@ struct Statement {
   const Expr *row0, *column0, *row_limit, *column_limit, *depth;
   BufferId a_buffer, b_buffer;
   int a_rank, b_rank;
-  const Expr **a_indices, **b_indices; /* of the first element; the last two are the k at which to start and 0 */
+  const Expr **a_indices, **b_indices; /* of the first element; packed, the last two are the k at which to start and 0 */
+  bool has_rows_in_place;
 };
 
 typedef enum { ENTRY_FORWARD, ENTRY_OBJECTIVE, ENTRY_GRADIENT, ENTRY_INITIAL, ENTRY_COUNT } EntryKind;

@@ -169,6 +169,7 @@ static Statement *parse_tile(KernelParser *parser) {
   reader_expect(reader, "depth");
   tile->depth = expr_parse_type(&parser->exprs, TYPE_INT, "the depth");
   reader_expect(reader, "left");
+  tile->has_rows_in_place = reader_accept(reader, "rows");
   tile->a_indices = parse_place(parser, &tile->a_buffer, &tile->a_rank);
   reader_expect(reader, "right");
   tile->b_indices = parse_place(parser, &tile->b_buffer, &tile->b_rank);

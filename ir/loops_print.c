@@ -104,7 +104,7 @@ static void print_tile(const Printer *printer, ExprPrinter *exprs, const Stateme
   print_extent(printer, exprs, indent + 2, "column", tile->column_index, tile->column0, tile->column_limit);
   text_format(text, "%*sdepth ", indent + 2, "");
   expr_printer_print(exprs, tile->depth);
-  text_format(text, "\n%*sleft ", indent + 2, "");
+  text_format(text, "\n%*sleft %s", indent + 2, "", tile->has_rows_in_place ? "rows " : "");
   expr_printer_access(exprs, tile->a_buffer, tile->a_rank, tile->a_indices, NULL, NULL);
   text_format(text, "\n%*sright ", indent + 2, "");
   expr_printer_access(exprs, tile->b_buffer, tile->b_rank, tile->b_indices, NULL, NULL);

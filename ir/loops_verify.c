@@ -182,12 +182,13 @@ static void check_store(Verifier *verifier, const Statement *store) {
   if (!verifier->message) check_expr(verifier, store->value, verifier->kernel->buffers[store->buffer].type, "the value");
 }
 
-static void check_operand(Verifier *verifier, BufferId id, int rank, const Expr *const *indices) {
+static void check_operand(Verifier *verifier, BufferId id, int rank, const Expr *const *indices, bool is_packed) {
   check_place(verifier, id, rank, indices, false);
   if (verifier->message) return;
   const Buffer *buffer = &verifier->kernel->buffers[id];
-  if (rank < 2) fail(verifier, "'%s' has %d axes, a factor of a tile has at least 2", buffer->name, rank);
   if (buffer->type != TYPE_REAL) fail(verifier, "'%s' is %s, a tile is real", buffer->name, type_names[buffer->type]);
+  if (!is_packed) return;
+  if (rank < 2) fail(verifier, "'%s' has %d axes, a factor of a tile has at least 2", buffer->name, rank);
   if (rank >= 2 && !expr_is_integer(indices[rank - 1], 0)) fail(verifier, "the last index of '%s' is not 0", buffer->name);
 }
 
@@ -201,9 +202,11 @@ static void check_tile(Verifier *verifier, const Statement *tile) {
   check_expr(verifier, tile->column0, TYPE_INT, "the first column");
   check_expr(verifier, tile->column_limit, TYPE_INT, "the limit of the columns");
   check_expr(verifier, tile->depth, TYPE_INT, "the depth");
-  check_operand(verifier, tile->a_buffer, tile->a_rank, tile->a_indices);
-  check_operand(verifier, tile->b_buffer, tile->b_rank, tile->b_indices);
-  if (!bind_index(verifier, tile->row_index) || !bind_index(verifier, tile->column_index)) return;
+  check_operand(verifier, tile->b_buffer, tile->b_rank, tile->b_indices, true);
+  if (!tile->has_rows_in_place) check_operand(verifier, tile->a_buffer, tile->a_rank, tile->a_indices, true);
+  if (!bind_index(verifier, tile->row_index)) return;
+  if (tile->has_rows_in_place) check_operand(verifier, tile->a_buffer, tile->a_rank, tile->a_indices, false);
+  if (!bind_index(verifier, tile->column_index)) return;
   check_place(verifier, tile->buffer, tile->rank, tile->indices, true);
   if (!verifier->message && verifier->kernel->buffers[tile->buffer].type != TYPE_REAL)
     fail(verifier, "a tile is stored to a buffer that is not real");

@@ -112,6 +112,7 @@ static void lower_packed(Product *product, const Expr *condition) {
     place_barrier(lowering, block);
     lowering->block = &body;
   }
+  product_find_rows(product);
   product_pack(product, condition);
   end_stage(lowering, lowering->block, product_tiles(product), NULL);
   if (!product->shared_count) return;
@@ -225,6 +226,7 @@ bool lower_product(Lowering *lowering, Unit *unit) {
   const Expr *around;
   if (!is_product(&product) || !distribute_guard(&product, &around)) return false;
   product_choose_tile(&product);
+  product_choose_depth(&product);
   product_choose_rows(&product);
   unit->guard = NULL; /* it is in the factors, or around */
   unit->body = expr_binary(lowering->arena, OP_MUL, product.a, product.b);

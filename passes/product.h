@@ -6,8 +6,6 @@
 
 #include "passes/lower.h"
 
-enum { DEPTH = 512 }; /* terms per pass over a tile: a panel of B of 64 columns is 128 KiB, of A 16 KiB */
-
 typedef struct Product {
   Lowering *lowering;
   Unit *unit;
@@ -22,6 +20,10 @@ typedef struct Product {
   const Expr *row_extent;    /* of what the tiles run over */
   Size row_panels, column_panels;
   const Expr *depth;    /* terms of the sum */
+  int64_t pass_depth;   /* terms per pass over a tile */
+  bool is_one_pass;     /* as many as there are */
+  IndexId row;          /* of an element of the tile at hand */
+  const Expr *rows_in_place; /* A as a load at this row and the first term, where it needs no panels; or NULL */
   BufferId a_panels, b_panels;
 } Product;
 
@@ -33,7 +35,10 @@ const Expr *product_row_total(const Product *product);
 Size index_extent(const Lowering *lowering, IndexId index);
 const Expr *index_from_low(const Lowering *lowering, IndexId index); /* index - low */
 void product_choose_tile(Product *product);
+void product_choose_depth(Product *product);
 void product_choose_rows(Product *product);
+/* Finds out whether A can be read where it lies. */
+void product_find_rows(Product *product);
 int product_outer_rows(const Product *product); /* row axes that are loops around the panels */
 /* The row axes in terms of one row number, by index; NULL entries stay as they are. */
 const Expr **product_row_indices(const Product *product, const Expr *row);

@@ -1,10 +1,15 @@
 /* product_pack.c - the factors of a sum of products, evaluated once into panels.
  *
- * A as [outer rows.., panel, terms.., row of the tile], B as [outer columns.., panel, terms.., column of the tile], padded with zeros.
+ * B as [outer columns.., panel, terms.., column of the tile], padded with zeros. A as [outer rows.., row, terms..] where its source
+ * has the terms side by side, which takes no turning; otherwise as [outer rows.., panel, terms.., row of the tile].
  */
 #include "passes/product.h"
 
-enum { PACKED_TOGETHER = 64 }; /* columns that are packed in one walk over the terms: whole cache lines of each row of the source */
+enum {
+  PACKED_TOGETHER = 64, /* columns that are packed in one walk over the terms: whole cache lines of each row of the source */
+  ROWS_TOGETHER = 8,
+  ROW_SKEW = 16 /* elements between rows, so that they don't all begin in the same sets of a cache */
+};
 
 static BufferId panel_buffer(Product *product, const char *name, int outer_count, const int *outer, Size panels, int width) {
   Lowering *lowering = product->lowering;
@@ -49,9 +54,7 @@ static Statement *pack(Product *product, BufferId panels, int outer_count, const
     by = ARENA_ARRAY(arena, const Expr *, kernel->index_count);
     by[inner] = expr_binary(arena, OP_ADD, size_expr(arena, kernel->indices[inner].low), number);
   }
-  IndexId term = product->unit->reduce_indices[product->unit->reduce_count - 1];
-  bool place_in_lanes = !is_rows || (!product->is_flat && !gather_count(lowering, factor, inner)) || gather_count(lowering, factor, term) > 0;
-  if (is_rows && product->is_flat) place_in_lanes = false;
+  bool place_in_lanes = !is_rows || !product->is_flat;
   Ranges ranges = lowering_ranges(lowering);
   const Expr *inside = ranges_simplify(&ranges, expr_binary(arena, OP_LT, number, extent));
   const Expr *filled = ranges_simplify(&ranges, expr_substitute(arena, factor, kernel->index_count, by));
@@ -79,6 +82,52 @@ static Statement *pack(Product *product, BufferId panels, int outer_count, const
     innermost->body = statement_loop(kernel, LOOP_SEQUENTIAL, panel, low, high, work);
   }
   stage->source = product->unit->equation->source;
+  return stage;
+}
+
+/* Lanes run along the terms rather than along rows. */
+static bool has_terms_in_lanes(const Product *product) {
+  Lowering *lowering = product->lowering;
+  IndexId term = product->unit->reduce_indices[product->unit->reduce_count - 1];
+  if (gather_count(lowering, product->a, term)) return false;
+  return product->is_flat || gather_count(lowering, product->a, product_axis(product, product->rows[product->row_count - 1]));
+}
+
+/* rows[outer.., row, terms..] = factor, in parallel over rows; tiles then read it as they would read rows in place. */
+static Statement *copy_rows(Product *product) {
+  Lowering *lowering = product->lowering;
+  Arena *arena = lowering->arena;
+  Kernel *kernel = lowering->kernel;
+  const Unit *unit = product->unit;
+  int outer_rows = product_outer_rows(product), rank = 0;
+  Size rows = product_panel_count(lowering, product->row_extent, 1, "rows"), shape[MOST_AXES * 2];
+  IndexId loops[MOST_AXES];
+  const Expr *indices[MOST_AXES * 2], *first[MOST_AXES * 2];
+  for (int n = 0; n < outer_rows; n++) {
+    loops[n] = product_axis(product, product->rows[n]);
+    indices[rank] = first[rank] = index_from_low(lowering, loops[n]);
+    shape[rank++] = index_extent(lowering, loops[n]);
+  }
+  loops[outer_rows] = kernel_add_index(kernel, "row", size_constant(0), rows);
+  indices[rank] = first[rank] = expr_index(arena, product->row);
+  shape[rank++] = rows;
+  for (int n = 0; n < unit->reduce_count; n++) {
+    indices[rank] = index_from_low(lowering, unit->reduce_indices[n]);
+    first[rank] = integer(lowering, 0);
+    shape[rank++] = index_extent(lowering, unit->reduce_indices[n]);
+  }
+  if (unit->reduce_count == 1) shape[rank - 1].constant += ROW_SKEW;
+  product->a_panels = kernel_add_buffer(kernel, arena_format(arena, "%s.a", kernel->buffers[product->target].name), TYPE_REAL, rank, shape, HOME_WORKSPACE, 0);
+  product->rows_in_place = expr_load(arena, TYPE_REAL, product->a_panels, rank, arena_copy(arena, first, sizeof *first * (size_t)rank), NULL);
+  Ranges ranges = lowering_ranges(lowering);
+  const Expr **by = product_row_indices(product, expr_index(arena, product->row));
+  const Expr *value = ranges_simplify(&ranges, expr_substitute(arena, product->a, kernel->index_count, by));
+  Statement *work = statement_store(kernel, product->a_panels, indices, lower_expr(lowering, value, NULL, false));
+  work->source = unit->equation->source;
+  const Expr *low, *high;
+  Statement *innermost, *stage = parallel_nest(lowering, outer_rows + 1, loops, ROWS_TOGETHER, &low, &high, &innermost);
+  innermost->body = statement_loop(kernel, LOOP_SEQUENTIAL, product->row, low, high, term_loops(product, work, true));
+  stage->source = unit->equation->source;
   return stage;
 }
 
@@ -115,12 +164,17 @@ static void place_packing(Product *product, const Expr *factor, Statement *stage
 
 void product_pack(Product *product, const Expr *condition) {
   Lowering *lowering = product->lowering;
-  int outer_rows = product_outer_rows(product);
-  product->a_panels = panel_buffer(product, "a", outer_rows, product->rows, product->row_panels, product->tile_rows);
   product->b_panels = panel_buffer(product, "b", product->outer_column_count, product->outer_columns, product->column_panels, product->tile_columns);
   Statement *b = pack(product, product->b_panels, product->outer_column_count, product->outer_columns, product->column_panels, product->tile_columns,
                       extent_of(lowering, product_axis(product, product->column)), product->b, false);
   place_packing(product, product->b, b, condition);
+  if (product->rows_in_place) return;
+  if (has_terms_in_lanes(product)) {
+    place_packing(product, product->a, copy_rows(product), condition);
+    return;
+  }
+  int outer_rows = product_outer_rows(product);
+  product->a_panels = panel_buffer(product, "a", outer_rows, product->rows, product->row_panels, product->tile_rows);
   Statement *a = pack(product, product->a_panels, outer_rows, product->rows, product->row_panels, product->tile_rows, product->row_extent,
                       product->a, true);
   place_packing(product, product->a, a, condition);

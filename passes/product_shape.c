@@ -1,6 +1,11 @@
 /* product_shape.c - tiles and panels of a sum of products. */
 #include "passes/product.h"
 
+enum {
+  DEPTH = 512,    /* terms per pass over a tile: a panel of B of 64 columns is 128 KiB, of A 16 KiB */
+  ONE_PASS = 1024 /* the most that are not divided */
+};
+
 IndexId product_axis(const Product *product, int axis) { return product->unit->axes[axis].index; }
 
 static bool constant_extent(const Lowering *lowering, IndexId index, int64_t *out_extent) {
@@ -52,6 +57,14 @@ void product_choose_tile(Product *product) {
   product->tile_columns = product->tile_vectors * machine->lanes;
 }
 
+/* A panel of B for one pass fills a quarter of the second level at most, so that it stays there with the rows. */
+void product_choose_depth(Product *product) {
+  int64_t most = product->lowering->context->machine->l2_bytes / 4 / (4 * product->tile_columns);
+  int64_t limit = most >= ONE_PASS ? ONE_PASS : DEPTH;
+  product->is_one_pass = product->depth->op == OP_INTEGER && product->depth->integer <= limit;
+  product->pass_depth = product->is_one_pass ? product->depth->integer : DEPTH;
+}
+
 Size product_panel_count(Lowering *lowering, const Expr *extent, int64_t by, const char *name) {
   const Expr *count = ceil_quotient(lowering, extent, by);
   if (count->op == OP_INTEGER) return size_constant(count->integer);
@@ -72,6 +85,45 @@ void product_choose_rows(Product *product) {
   product->row_extent = product->is_flat ? product_row_total(product) : extent_of(lowering, product_axis(product, last));
   product->row_panels = product_panel_count(lowering, product->row_extent, product->tile_rows, "row_panels");
   product->column_panels = product_panel_count(lowering, extent_of(lowering, product_axis(product, product->column)), product->tile_columns, "column_panels");
+}
+
+/* A read with nothing but indices in its subscripts, of which the innermost in memory alone is `term`, once. */
+static bool is_row_read(Lowering *lowering, const Expr *expr, IndexId term) {
+  if (expr->op != OP_READ || expr->type != TYPE_REAL) return false;
+  int inner = innermost_axis(lowering, buffer_of(lowering, expr->id));
+  bool uses_term = false;
+  for (int n = 0; n < expr->arg_count; n++) {
+    Affine affine;
+    if (!expr_affine(expr->args[n], &affine)) return false;
+    bool is_term = affine_coefficient(&affine, false, term) != 0;
+    if (is_term && (n != inner || affine_coefficient(&affine, false, term) != 1)) return false;
+    uses_term |= is_term;
+  }
+  return uses_term;
+}
+
+/* Rows that lie far from each other meet in the same sets of a cache: over several passes that costs more than packing. */
+void product_find_rows(Product *product) {
+  Lowering *lowering = product->lowering;
+  Kernel *kernel = lowering->kernel;
+  product->row = kernel_add_index(kernel, "row", size_constant(0), size_constant(1));
+  /* ranges that let reads be proven inside */
+  if (!product->is_flat) kernel->indices[product->row].high = index_extent(lowering, product_axis(product, product->rows[product->row_count - 1]));
+  bool is_near = product->is_one_pass || lowering->open_count > 0;
+  if (!is_near || product->unit->reduce_count != 1) return;
+  IndexId term = product->unit->reduce_indices[0];
+  if (!is_row_read(lowering, product->a, term)) return;
+  const Expr **by = product_row_indices(product, expr_index(lowering->arena, product->row));
+  const Expr **all = ARENA_ARRAY(lowering->arena, const Expr *, kernel->index_count);
+  memcpy(all, by, sizeof *all * (size_t)kernel->index_count);
+  Ranges ranges = lowering_ranges(lowering);
+  const Expr *inside = lower_expr(lowering, expr_substitute(lowering->arena, product->a, kernel->index_count, all), NULL, false);
+  if (inside->op != OP_LOAD || inside->guard) return; /* with the term still an index, over its whole range */
+  all[term] = size_expr(lowering->arena, kernel->indices[term].low);
+  const Expr *first = lower_expr(lowering, ranges_simplify(&ranges, expr_substitute(lowering->arena, product->a, kernel->index_count, all)), NULL, false);
+  BufferHome home = kernel->buffers[product->target].home;
+  bool may_overlap = first->id == product->target || home == HOME_CARRY_OUT || home == HOME_FINAL_STATE;
+  if (!may_overlap) product->rows_in_place = first;
 }
 
 int product_outer_rows(const Product *product) { return product->is_flat ? 0 : product->row_count - 1; }

@@ -6,11 +6,35 @@ enum { PANELS_PER_PASS = 4 }; /* column panels that one item of work takes throu
 /* Row tiles that share a panel of B while it is in the cache: their panels of A fill half of the second level. Where their
  * number is known, blocks are about equal. */
 static int64_t product_tiles_per_block(const Product *product) {
-  int64_t bytes = (int64_t)product->tile_rows * DEPTH * 4, most = product->lowering->context->machine->l2_bytes / 2 / bytes;
+  int64_t bytes = (int64_t)product->tile_rows * product->pass_depth * 4, most = product->lowering->context->machine->l2_bytes / 2 / bytes;
   most = most < 4 ? 4 : most > 64 ? 64 : most;
   if (product->row_panels.symbol != NONE) return most;
   int64_t blocks = (product->row_panels.constant + most - 1) / most;
   return (product->row_panels.constant + blocks - 1) / blocks;
+}
+
+static void place_row_panel(const Product *product, Statement *tile, IndexId row_panel, const Expr *start) {
+  const Lowering *lowering = product->lowering;
+  tile->a_buffer = product->a_panels;
+  tile->a_rank = lowering->kernel->buffers[product->a_panels].rank;
+  tile->a_indices = ARENA_ARRAY(lowering->arena, const Expr *, tile->a_rank);
+  int at = 0;
+  for (int n = 0; n < product_outer_rows(product); n++) tile->a_indices[at++] = index_from_low(lowering, product_axis(product, product->rows[n]));
+  tile->a_indices[at++] = expr_index(lowering->arena, row_panel);
+  while (at < tile->a_rank) tile->a_indices[at++] = integer(lowering, 0);
+  tile->a_indices[at - 2] = start;
+}
+
+static void place_rows(const Product *product, Statement *tile, const Expr *start) {
+  const Lowering *lowering = product->lowering;
+  const Expr *load = product->rows_in_place;
+  tile->has_rows_in_place = true;
+  tile->a_buffer = load->id;
+  tile->a_rank = load->arg_count;
+  tile->a_indices = ARENA_ARRAY(lowering->arena, const Expr *, tile->a_rank);
+  memcpy(tile->a_indices, load->args, sizeof *tile->a_indices * (size_t)tile->a_rank);
+  int inner = innermost_axis(lowering, tile->a_buffer);
+  tile->a_indices[inner] = expr_binary(lowering->arena, OP_ADD, tile->a_indices[inner], start);
 }
 
 static Statement *tile(Product *product, IndexId row_panel, IndexId column_panel, const Expr *value, const Expr *start, const Expr *depth,
@@ -32,18 +56,14 @@ static Statement *tile(Product *product, IndexId row_panel, IndexId column_panel
   statement->rank = product->unit->rank;
   statement->indices = arena_copy(arena, target_indices, sizeof *target_indices * (size_t)product->unit->rank);
   statement->value = value;
-  statement->a_buffer = product->a_panels;
+  if (product->rows_in_place)
+    place_rows(product, statement, start);
+  else
+    place_row_panel(product, statement, row_panel, start);
   statement->b_buffer = product->b_panels;
-  statement->a_rank = lowering->kernel->buffers[product->a_panels].rank;
   statement->b_rank = lowering->kernel->buffers[product->b_panels].rank;
-  statement->a_indices = ARENA_ARRAY(arena, const Expr *, statement->a_rank);
   statement->b_indices = ARENA_ARRAY(arena, const Expr *, statement->b_rank);
   int at = 0;
-  for (int n = 0; n < product_outer_rows(product); n++) statement->a_indices[at++] = index_from_low(lowering, product_axis(product, product->rows[n]));
-  statement->a_indices[at++] = expr_index(arena, row_panel);
-  while (at < statement->a_rank) statement->a_indices[at++] = integer(lowering, 0);
-  statement->a_indices[at - 2] = start;
-  at = 0;
   for (int n = 0; n < product->outer_column_count; n++) statement->b_indices[at++] = index_from_low(lowering, product_axis(product, product->outer_columns[n]));
   statement->b_indices[at++] = expr_index(arena, column_panel);
   while (at < statement->b_rank) statement->b_indices[at++] = integer(lowering, 0);
@@ -55,18 +75,14 @@ typedef struct Span {
   const Expr *low, *high;
 } Span;
 
-static bool is_one_pass(const Product *product) { return product->depth->op == OP_INTEGER && product->depth->integer <= DEPTH; }
-
 /* Some row tiles against some column panels, pass after pass over the depth: what a pass needs of A stays in the cache for all
  * of the panels. The first pass starts from the value, the others from what the ones before left in the target. */
 static Statement *tiles(Product *product, const Span *rows, const Span *columns, IndexId column_panel) {
   Lowering *lowering = product->lowering;
   Arena *arena = lowering->arena;
   Kernel *kernel = lowering->kernel;
-  IndexId row = kernel_add_index(kernel, "row", size_constant(0), size_constant(1));
+  IndexId row = product->row;
   IndexId column = kernel_add_index(kernel, "column", size_constant(0), size_constant(1));
-  /* ranges that let reads in the start value be proven inside */
-  if (!product->is_flat) kernel->indices[row].high = index_extent(lowering, product_axis(product, product->rows[product->row_count - 1]));
   kernel->indices[column].high = index_extent(lowering, product_axis(product, product->column));
   const Expr **by = product_row_indices(product, expr_index(arena, row));
   IndexId column_axis = product_axis(product, product->column);
@@ -78,10 +94,10 @@ static Statement *tiles(Product *product, const Span *rows, const Span *columns,
   const Expr *value = product->unit->value ? lower_expr(lowering, expr_substitute(arena, product->unit->value, kernel->index_count, all), NULL, false) : NULL;
   const Expr *depth = product->depth, *start = integer(lowering, 0);
   IndexId pass = NONE;
-  if (!is_one_pass(product)) {
+  if (!product->is_one_pass) {
     pass = kernel_add_index(kernel, "pass", size_constant(0), size_constant(1));
-    start = expr_binary(arena, OP_MUL, expr_index(arena, pass), integer(lowering, DEPTH));
-    depth = expr_binary(arena, OP_MIN, expr_binary(arena, OP_SUB, depth, start), integer(lowering, DEPTH));
+    start = expr_binary(arena, OP_MUL, expr_index(arena, pass), integer(lowering, product->pass_depth));
+    depth = expr_binary(arena, OP_MIN, expr_binary(arena, OP_SUB, depth, start), integer(lowering, product->pass_depth));
     const Expr *is_later = expr_binary(arena, OP_GT, expr_index(arena, pass), integer(lowering, 0));
     const Expr *so_far = expr_load(arena, TYPE_REAL, product->target, product->unit->rank, indices, is_later);
     value = expr_select(arena, is_later, so_far, value ? value : expr_number(arena, 0));
@@ -91,7 +107,7 @@ static Statement *tiles(Product *product, const Span *rows, const Span *columns,
   work = statement_loop(kernel, LOOP_SEQUENTIAL, panel, rows->low, rows->high, work);
   work = statement_loop(kernel, LOOP_SEQUENTIAL, column_panel, columns->low, columns->high, work);
   if (pass == NONE) return work;
-  return statement_loop(kernel, LOOP_SEQUENTIAL, pass, integer(lowering, 0), ceil_quotient(lowering, product->depth, DEPTH), work);
+  return statement_loop(kernel, LOOP_SEQUENTIAL, pass, integer(lowering, 0), ceil_quotient(lowering, product->depth, product->pass_depth), work);
 }
 
 Statement *product_tiles(Product *product) {
@@ -108,7 +124,7 @@ Statement *product_tiles(Product *product) {
   IndexId panel = loops[count++] = kernel_add_index(kernel, "column_panel", size_constant(0), product->column_panels);
   Span rows, columns;
   /* inside of a loop the rows are few and stay in the cache: then more items, to be shared out evenly */
-  int64_t panels = is_one_pass(product) || lowering->open_count ? 1 : PANELS_PER_PASS;
+  int64_t panels = product->is_one_pass || lowering->open_count ? 1 : PANELS_PER_PASS;
   Statement *innermost, *stage = parallel_nest(lowering, count, loops, panels, &columns.low, &columns.high, &innermost);
   rows.low = expr_binary(arena, OP_MUL, expr_index(arena, block), integer(lowering, product_tiles_per_block(product)));
   rows.high = expr_binary(arena, OP_MIN, expr_binary(arena, OP_ADD, rows.low, integer(lowering, product_tiles_per_block(product))), row_panels);
