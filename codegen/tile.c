@@ -70,6 +70,9 @@ static void emit_step(Tile *tile, LLVMValueRef *sums, const LLVMValueRef *a, LLV
 /* How many pointers to A a tile has, and how far they move from one k to the next. */
 static int pointer_count(const Tile *tile) { return tile->statement->has_rows_in_place ? tile->rows : 1; }
 
+/* The distance from one k to the next is not that of a panel. */
+static unsigned has_wide_steps(const Tile *tile) { return !LLVMIsConstant(tile->a_stride); }
+
 static void emit_steps(Tile *tile, LLVMValueRef low, LLVMValueRef high, int unroll) {
   Emitter *emitter = tile->emitter;
   LoopFlow loop = {.carried_count = tile->rows * tile->vectors, .is_unrolled_by_hand = true};
@@ -85,13 +88,14 @@ static void emit_steps(Tile *tile, LLVMValueRef low, LLVMValueRef high, int unro
 /* The function `void tile_RxV(b, depth, out, a..)`: sums of products of one tile; there is one of each shape in an object. */
 static LLVMValueRef tile_function(Tile *caller) {
   Codegen *codegen = caller->emitter->codegen;
-  const char *name = arena_format(codegen->arena, "%s_%dx%d", caller->statement->has_rows_in_place ? "rows" : "tile", caller->rows, caller->vectors);
+  const char *name = arena_format(codegen->arena, "%s_%dx%d", caller->statement->has_rows_in_place ? "rows" : has_wide_steps(caller) ? "wide" : "tile", caller->rows, caller->vectors);
   LLVMValueRef function = LLVMGetNamedFunction(codegen->module, name);
   if (function) return function;
-  LLVMTypeRef types[3 + MOST_ROWS] = {codegen->type_ptr, codegen->type_i64, codegen->type_ptr};
+  LLVMTypeRef types[4 + MOST_ROWS] = {codegen->type_ptr, codegen->type_i64, codegen->type_ptr};
   unsigned pointers = (unsigned)pointer_count(caller);
   for (unsigned n = 0; n < pointers; n++) types[3 + n] = codegen->type_ptr;
-  function = codegen_add_function(codegen, name, LLVMFunctionType(codegen->type_void, types, 3 + pointers, false), LLVMInternalLinkage);
+  types[3 + pointers] = codegen->type_i64;
+  function = codegen_add_function(codegen, name, LLVMFunctionType(codegen->type_void, types, 3 + pointers + has_wide_steps(caller), false), LLVMInternalLinkage);
   unsigned noinline_kind = LLVMGetEnumAttributeKindForName("noinline", 8);
   LLVMAddAttributeAtIndex(function, (LLVMAttributeIndex)LLVMAttributeFunctionIndex,
                           LLVMCreateEnumAttribute(codegen->context, noinline_kind, 0));
@@ -103,6 +107,7 @@ static LLVMValueRef tile_function(Tile *caller) {
   Tile tile = *caller;
   tile.emitter = &emitter;
   for (unsigned n = 0; n < pointers; n++) tile.a[n] = LLVMGetParam(function, 3 + n);
+  if (has_wide_steps(caller)) tile.a_stride = LLVMGetParam(function, 3 + pointers);
   tile.b = LLVMGetParam(function, 0);
   LLVMValueRef zero = emit_constant(&emitter, 0), depth = LLVMGetParam(function, 1), out = LLVMGetParam(function, 2);
   for (int n = 0; n < tile.rows * tile.vectors; n++) tile.sums[n] = LLVMConstNull(tile.vector_type);
@@ -125,9 +130,11 @@ static void emit_product(Tile *tile) {
   LLVMTypeRef type = LLVMArrayType2(tile->vector_type, (uint64_t)(tile->rows * tile->vectors));
   tile->scratch = LLVMBuildAlloca(emitter->entry_builder, type, "tile");
   LLVMSetAlignment(tile->scratch, 64);
-  LLVMValueRef arguments[3 + MOST_ROWS] = {tile->b, emit_scalar(emitter, tile->statement->depth), tile->scratch};
-  for (int n = 0; n < pointer_count(tile); n++) arguments[3 + n] = tile->a[n];
-  LLVMBuildCall2(emitter->builder, LLVMGlobalGetValueType(function), function, arguments, 3 + (unsigned)pointer_count(tile), "");
+  LLVMValueRef arguments[4 + MOST_ROWS] = {tile->b, emit_scalar(emitter, tile->statement->depth), tile->scratch};
+  unsigned pointers = (unsigned)pointer_count(tile);
+  for (unsigned n = 0; n < pointers; n++) arguments[3 + n] = tile->a[n];
+  arguments[3 + pointers] = tile->a_stride;
+  LLVMBuildCall2(emitter->builder, LLVMGlobalGetValueType(function), function, arguments, 3 + pointers + has_wide_steps(tile), "");
 }
 
 /* ---- what becomes of it */

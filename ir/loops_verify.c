@@ -189,7 +189,6 @@ static void check_operand(Verifier *verifier, BufferId id, int rank, const Expr 
   if (buffer->type != TYPE_REAL) fail(verifier, "'%s' is %s, a tile is real", buffer->name, type_names[buffer->type]);
   if (!is_packed) return;
   if (rank < 2) fail(verifier, "'%s' has %d axes, a factor of a tile has at least 2", buffer->name, rank);
-  if (rank >= 2 && !expr_is_integer(indices[rank - 1], 0)) fail(verifier, "the last index of '%s' is not 0", buffer->name);
 }
 
 static void check_tile(Verifier *verifier, const Statement *tile) {
@@ -203,6 +202,8 @@ static void check_tile(Verifier *verifier, const Statement *tile) {
   check_expr(verifier, tile->column_limit, TYPE_INT, "the limit of the columns");
   check_expr(verifier, tile->depth, TYPE_INT, "the depth");
   check_operand(verifier, tile->b_buffer, tile->b_rank, tile->b_indices, true);
+  if (!verifier->message && tile->b_rank >= 2 && !expr_is_integer(tile->b_indices[tile->b_rank - 1], 0))
+    fail(verifier, "the last index of '%s' is not 0", verifier->kernel->buffers[tile->b_buffer].name);
   if (!tile->has_rows_in_place) check_operand(verifier, tile->a_buffer, tile->a_rank, tile->a_indices, true);
   if (!bind_index(verifier, tile->row_index)) return;
   if (tile->has_rows_in_place) check_operand(verifier, tile->a_buffer, tile->a_rank, tile->a_indices, false);

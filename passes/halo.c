@@ -7,6 +7,7 @@
 
 const Expr *halo_index(const Lowering *lowering, TensorId tensor, int axis, const Expr *index) {
   const Halo *halo = &lowering->halos[tensor];
+  if (lowering->band_rows[tensor]) return band_index(lowering, tensor, axis, index);
   if (!halo->slots || halo->axis != axis) return index;
   return expr_binary(lowering->arena, OP_ADD, index, integer(lowering, halo->slots));
 }

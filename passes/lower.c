@@ -153,7 +153,7 @@ const Expr *bound_axis(const Lowering *lowering, int equation, int axis) {
 }
 
 /* Where no index passes the guard, the reduction is its value alone. */
-static void drop_empty_sum(Lowering *lowering, Unit *unit) {
+void drop_empty_sum(Lowering *lowering, Unit *unit) {
   bool is_empty = unit->equation->reduce == REDUCE_SUM && unit->guard && expr_is_boolean(unit->guard, false);
   if (!is_empty) return;
   Equation *map = ARENA_NEW(lowering->arena, Equation);
@@ -231,8 +231,12 @@ static void lower_loop(Lowering *lowering, const ScheduleNode *node) {
 }
 
 static void lower_nodes(Lowering *lowering, const ScheduleNode *nodes) {
+  int band = NONE;
   for (const ScheduleNode *node = nodes; node; node = node->next) {
-    if (node->equation == NONE)
+    if (node->equation != NONE && lowering->band_of[node->equation] != NONE) {
+      if (lowering->band_of[node->equation] != band) lower_band(lowering, &lowering->bands[lowering->band_of[node->equation]]);
+      band = lowering->band_of[node->equation];
+    } else if (node->equation == NONE)
       lower_loop(lowering, node);
     else if (!lowering->is_readout[node->equation])
       lower_equation(lowering, node->equation);
@@ -249,6 +253,7 @@ Kernel *lower_program(Arena *arena, const Program *program, EntryKind entry, Pas
     kernel_add_index(lowering.kernel, own->indices[n].name, own->indices[n].low, own->indices[n].high);
   plan_storage(&lowering, schedule);
   plan_sweeps(&lowering, schedule);
+  schedule = plan_bands(&lowering, schedule);
   plan_halos(&lowering, schedule);
   plan_wanted(&lowering);
   Block body = {0};

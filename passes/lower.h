@@ -9,6 +9,7 @@
  *   lower_map.c      groups of equations without reduction, fused
  *   lower_scan.c     recurrences whose elements do not mix: time inside of the parallel loop
  *   plan_sweep.c, lower_sweep.c   such a recurrence with what is read out of it at each step, so that its state is not kept
+ *   plan_band.c, lower_band.c   equations that one thread takes some rows through, so that what grows with a square is never kept
  *   lower_product.c  sums of products of two factors: packed panels and register tiles (product.h)
  *   lower_scatter.c  sums guarded by "this element is the one that was read"
  *   lower_reduce.c   every other reduction
@@ -37,6 +38,16 @@ typedef struct Sweep {
   int *shared;    /* by equation and number: the axis of its target that is the shared axis of this number */
   int shared_count; /* axes along which elements don't mix, in memory order of the first target */
 } Sweep;
+
+/* Equations that are taken together, a block of rows at a time. */
+typedef struct Band {
+  int count;
+  int *equations;   /* in order */
+  int *shared;      /* by equation and number: the axis of its target that is the shared axis of this number. The last one are the rows;
+                     * NONE there: the equation sums over them */
+  int shared_count;
+  bool has_sums;
+} Band;
 
 /* One axis of a unit's target: bound by a loop around (or a constant), or free in the range of its index. */
 typedef struct UnitAxis {
@@ -106,6 +117,11 @@ typedef struct Lowering {
   bool *is_contracted; /* by tensor: a sweep keeps one step of it */
   int *innermost;      /* by tensor: the axis that a sweep wants innermost in memory, plus one; 0: as it is */
   struct Sweeping *sweeping; /* the one being lowered */
+  int band_count;
+  Band *bands;
+  int *band_of;   /* by equation: NONE for most */
+  int *band_rows; /* by tensor: the axis of which a band keeps a block of rows only, plus one; 0: kept whole */
+  struct Banding *banding; /* the one being lowered */
   int open_count;
   OpenLoop open[MOST_LOOPS];
   Block *block;      /* where statements go */
@@ -158,6 +174,10 @@ int free_axes(Lowering *lowering, const Unit *unit, int *out_axes);
 void end_stage(Lowering *lowering, Block *block, Statement *stage, const Expr *wanted);
 void barrier_if_touched(Lowering *lowering, Block *block, const Statement *stage);
 void place_barrier(Lowering *lowering, Block *block);
+/* A sum over nothing becomes its value. */
+void drop_empty_sum(Lowering *lowering, Unit *unit);
+/* A size of the kernel's own that is computed at run time; a constant where the formula is one. */
+Size derived_size(Lowering *lowering, const Expr *formula, const char *name);
 const Expr *integer(const Lowering *lowering, int64_t value);
 const Expr *extent_of(const Lowering *lowering, IndexId index); /* high - low */
 const Expr *ceil_quotient(const Lowering *lowering, const Expr *a, int64_t b);
@@ -188,6 +208,15 @@ Statement *reduction_of(Lowering *lowering, const Unit *unit, LocalId local, con
 
 /* plan_sweep.c: after plan_storage, before plan_halos. */
 void plan_sweeps(Lowering *lowering, const ScheduleNode *schedule);
+/* plan_band.c: after plan_sweeps; puts the equations of a band side by side. */
+ScheduleNode *plan_bands(Lowering *lowering, ScheduleNode *schedule);
+/* lower_band.c: all equations of the band that begins with this node. */
+void lower_band(Lowering *lowering, const Band *band);
+/* The place of a row in the block that is kept of it; the index itself for tensors that are kept whole. */
+const Expr *band_index(const Lowering *lowering, TensorId tensor, int axis, const Expr *index);
+/* Gives the buffer of a tensor that is not kept whole its shape. */
+void shape_band_buffer(Lowering *lowering, TensorId tensor, Buffer *buffer);
+
 /* lower_sweep.c: false when the loop is none. */
 bool lower_sweep(Lowering *lowering, const ScheduleNode *node);
 /* Whether lanes run along a reduction index, which is then the last of `order`, or along the innermost of the axes. */

@@ -221,6 +221,11 @@ static bool is_product(Product *product) {
   return is_large && !is_below(extent_of(lowering, product_axis(product, inner)), FEWEST_COLUMNS);
 }
 
+bool product_recognise(Product *product) {
+  const Expr *around;
+  return is_product(product) && distribute_guard(product, &around) && !around;
+}
+
 bool lower_product(Lowering *lowering, Unit *unit) {
   Product product = {.lowering = lowering, .unit = unit};
   const Expr *around;

@@ -37,6 +37,8 @@ const Expr *index_from_low(const Lowering *lowering, IndexId index); /* index - 
 void product_choose_tile(Product *product);
 void product_choose_depth(Product *product);
 void product_choose_rows(Product *product);
+/* A read with nothing but indices in its subscripts, of which the innermost in memory alone is the term, once. */
+bool product_is_row_read(Lowering *lowering, const Expr *expr, IndexId term);
 /* Finds out whether A can be read where it lies. */
 void product_find_rows(Product *product);
 int product_outer_rows(const Product *product); /* row axes that are loops around the panels */
@@ -45,9 +47,14 @@ const Expr **product_row_indices(const Product *product, const Expr *row);
 /* ceil(extent / by), with a symbol of the kernel's own where it is known at run time only. */
 Size product_panel_count(Lowering *lowering, const Expr *extent, int64_t by, const char *name);
 
+/* ---- lower_product.c: whether it is one; then factors and axes are known. No part of the guard may be left around it. */
+bool product_recognise(Product *product);
+
 /* ---- product_pack.c: the stages that fill the panels, before the outermost loop that does not change them; `condition`
  * is that of the packed way (NULL: always) */
 void product_pack(Product *product, const Expr *condition);
+/* The panels of B, whose number is known, and the stage that fills them. */
+Statement *product_pack_columns(Product *product);
 
 /* ---- product_tiles.c: the stage of the tiles */
 Statement *product_tiles(Product *product);

@@ -162,12 +162,15 @@ static void place_packing(Product *product, const Expr *factor, Statement *stage
   open->has_moved = true;
 }
 
-void product_pack(Product *product, const Expr *condition) {
-  Lowering *lowering = product->lowering;
+Statement *product_pack_columns(Product *product) {
+  const Expr *extent = extent_of(product->lowering, product_axis(product, product->column));
   product->b_panels = panel_buffer(product, "b", product->outer_column_count, product->outer_columns, product->column_panels, product->tile_columns);
-  Statement *b = pack(product, product->b_panels, product->outer_column_count, product->outer_columns, product->column_panels, product->tile_columns,
-                      extent_of(lowering, product_axis(product, product->column)), product->b, false);
-  place_packing(product, product->b, b, condition);
+  return pack(product, product->b_panels, product->outer_column_count, product->outer_columns, product->column_panels, product->tile_columns,
+              extent, product->b, false);
+}
+
+void product_pack(Product *product, const Expr *condition) {
+  place_packing(product, product->b, product_pack_columns(product), condition);
   if (product->rows_in_place) return;
   if (has_terms_in_lanes(product)) {
     place_packing(product, product->a, copy_rows(product), condition);

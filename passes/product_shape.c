@@ -66,14 +66,7 @@ void product_choose_depth(Product *product) {
 }
 
 Size product_panel_count(Lowering *lowering, const Expr *extent, int64_t by, const char *name) {
-  const Expr *count = ceil_quotient(lowering, extent, by);
-  if (count->op == OP_INTEGER) return size_constant(count->integer);
-  Kernel *kernel = lowering->kernel;
-  for (int n = 0; n < kernel->symbol_count; n++)
-    if (kernel->symbols[n].kind == SYMBOL_DERIVED && expr_equal(kernel->symbols[n].formula, count)) return size_symbol(n);
-  Symbol symbol = {SYMBOL_DERIVED, arena_format(lowering->arena, "%s%d", name, kernel->symbol_count), count};
-  ARENA_PUSH(lowering->arena, kernel->symbols, kernel->symbol_count, symbol);
-  return size_symbol(kernel->symbol_count - 1);
+  return derived_size(lowering, ceil_quotient(lowering, extent, by), name);
 }
 
 void product_choose_rows(Product *product) {
@@ -87,8 +80,7 @@ void product_choose_rows(Product *product) {
   product->column_panels = product_panel_count(lowering, extent_of(lowering, product_axis(product, product->column)), product->tile_columns, "column_panels");
 }
 
-/* A read with nothing but indices in its subscripts, of which the innermost in memory alone is `term`, once. */
-static bool is_row_read(Lowering *lowering, const Expr *expr, IndexId term) {
+bool product_is_row_read(Lowering *lowering, const Expr *expr, IndexId term) {
   if (expr->op != OP_READ || expr->type != TYPE_REAL) return false;
   int inner = innermost_axis(lowering, buffer_of(lowering, expr->id));
   bool uses_term = false;
@@ -112,7 +104,7 @@ void product_find_rows(Product *product) {
   bool is_near = product->is_one_pass || lowering->open_count > 0;
   if (!is_near || product->unit->reduce_count != 1) return;
   IndexId term = product->unit->reduce_indices[0];
-  if (!is_row_read(lowering, product->a, term)) return;
+  if (!product_is_row_read(lowering, product->a, term)) return;
   const Expr **by = product_row_indices(product, expr_index(lowering->arena, product->row));
   const Expr **all = ARENA_ARRAY(lowering->arena, const Expr *, kernel->index_count);
   memcpy(all, by, sizeof *all * (size_t)kernel->index_count);

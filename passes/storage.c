@@ -137,9 +137,20 @@ BufferId buffer_of(Lowering *lowering, TensorId tensor) {
   Buffer *buffer = &lowering->kernel->buffers[id];
   if (home == HOME_WORKSPACE) choose_layout(lowering, tensor, buffer);
   if (lowering->halos[tensor].slots) buffer->shape[lowering->halos[tensor].axis].constant += lowering->halos[tensor].slots;
+  if (lowering->band_rows[tensor]) shape_band_buffer(lowering, tensor, buffer);
   if (port != NONE) buffer->has_turns = program->ports[port].has_turns;
   lowering->buffers[tensor] = id;
   return id;
+}
+
+Size derived_size(Lowering *lowering, const Expr *formula, const char *name) {
+  if (formula->op == OP_INTEGER) return size_constant(formula->integer);
+  Kernel *kernel = lowering->kernel;
+  for (int n = 0; n < kernel->symbol_count; n++)
+    if (kernel->symbols[n].kind == SYMBOL_DERIVED && expr_equal(kernel->symbols[n].formula, formula)) return size_symbol(n);
+  Symbol symbol = {SYMBOL_DERIVED, arena_format(lowering->arena, "%s%d", name, kernel->symbol_count), formula};
+  ARENA_PUSH(lowering->arena, kernel->symbols, kernel->symbol_count, symbol);
+  return size_symbol(kernel->symbol_count - 1);
 }
 
 int innermost_axis(const Lowering *lowering, BufferId buffer) {

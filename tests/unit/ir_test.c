@@ -691,7 +691,7 @@ static void test_kernel_rejections(void **state) {
       {"reduce %v = 1.0", "a reduction without an operation"},
       {"tile 1 by 1 { row t from 0 below 1 column u from 0 below 1 depth 1 left a[0, 0] right a[0, 0] into a[t, u] }",
        "a tile outside of a parallel loop"},
-      {"parallel k in 0 .. T { tile 1 by 1 { row t from 0 below 1 column u from 0 below 1 depth 1 left a[0, 1] right a[0, 0] "
+      {"parallel k in 0 .. T { tile 1 by 1 { row t from 0 below 1 column u from 0 below 1 depth 1 left a[0, 1] right a[0, 1] "
        "into a[t, u] } }",
        "the last index of 'a' is not 0"},
       {"parallel k in 0 .. T { tile 1 by 1 { row t from 0 below 1 column u from 0 below 1 depth 1 left x[0] right a[0, 0] into "

@@ -1,0 +1,371 @@
+/* band_product.c - sums of products in a band: register tiles over a block of rows.
+ *
+ * One factor does not depend on the rows. It is packed into panels before the band, for all of its blocks. The other is read where it
+ * lies when that is a banded tensor, which has rows enough for whole tiles; otherwise its block is packed first. Tiles run over the
+ * columns that are needed and the terms that the guard leaves to their rows.
+ *
+ * Where the sum is over the rows, the block is the depth of the tiles, and they add to the target. The rows of the tiles are then
+ * another axis of the factor that is banded, along which its rows lie in memory.
+ */
+#include "passes/band.h"
+
+typedef struct BandProduct {
+  Product product;
+  Unit unit;
+  IndexId row, column, term;  /* of the unit; the rows of tiles */
+  int row_axis;
+  bool is_sum;                /* over the rows of the band */
+  Columns terms;              /* what the guard leaves of them, by Banding.row */
+  const Expr *tile_low, *tile_high; /* rows of the tiles */
+} BandProduct;
+
+/* ---- is it one? ------------------------------------------------------------------------------------------------------ */
+
+typedef struct BandSearch {
+  Lowering *lowering;
+  bool found;
+} BandSearch;
+
+static void find_own(void *context, const Expr *expr) {
+  BandSearch *search = context;
+  if (expr->op == OP_READ && band_number(search->lowering, expr->id) != NONE) search->found = true;
+}
+
+static bool reads_band(Lowering *lowering, const Expr *expr) {
+  BandSearch search = {lowering, false};
+  expr_visit(expr, find_own, &search);
+  return search.found;
+}
+
+/* A banded tensor at the rows of the block, with nothing but its own indices. */
+static bool is_block_read(Lowering *lowering, const Expr *expr) {
+  if (expr->op != OP_READ || expr->outside || !is_banded(lowering, expr->id)) return false;
+  for (int n = 0; n < expr->arg_count; n++)
+    if (expr->args[n]->op != OP_INDEX) return false;
+  return true;
+}
+
+static bool same_bounds(Lowering *lowering, const Expr *a, const Expr *b, IndexId a_index, IndexId b_index, IndexId a_row, IndexId b_row) {
+  const Expr *bounds[2][2];
+  const Expr *const conditions[2] = {a, b};
+  const IndexId indices[2] = {a_index, b_index}, rows[2] = {a_row, b_row};
+  for (int n = 0; n < 2; n++) {
+    if (condition_bounds(lowering->arena, conditions[n], indices[n], &bounds[n][0], &bounds[n][1])) return false;
+    const Expr **by = ARENA_ARRAY(lowering->arena, const Expr *, lowering->kernel->index_count);
+    by[rows[n]] = expr_index(lowering->arena, lowering->banding->row);
+    for (int k = 0; k < 2; k++)
+      if (bounds[n][k]) bounds[n][k] = expr_substitute(lowering->arena, bounds[n][k], lowering->kernel->index_count, by);
+  }
+  for (int k = 0; k < 2; k++) {
+    if (!bounds[0][k] != !bounds[1][k]) return false;
+    if (bounds[0][k] && !expr_equal(bounds[0][k], bounds[1][k])) return false;
+  }
+  return true;
+}
+
+/* The tensor is zero wherever the guard fails, so the guard only says where to look. */
+static bool is_zero_outside(Lowering *lowering, const Expr *read, const Expr *guard, IndexId row, IndexId column) {
+  int number = band_number(lowering, read->id);
+  const Equation *equation = band_equation(lowering, number);
+  const Expr *bound = lowering->banding->bounds[number];
+  if (!bound) return false;
+  return same_bounds(lowering, bound, guard, equation->indices[band_column_axis(lowering, read->id)], column,
+                     equation->indices[band_row_axis(lowering, number)], row);
+}
+
+/* Takes a guard that compares a row with a column of the factor A out of the unit, where A is zero outside of it. */
+static void take_guard(BandProduct *band) {
+  Lowering *lowering = band->product.lowering;
+  Unit *unit = &band->unit;
+  if (!unit->guard) return;
+  const Expr *body = unit->body;
+  const Expr *factors[2] = {body, NULL};
+  if (body->op == OP_MUL) factors[0] = body->args[0], factors[1] = body->args[1];
+  IndexId row = band->is_sum ? band->term : band->row, column = band->is_sum ? band->row : band->term;
+  for (int n = 0; n < 2; n++) {
+    if (!factors[n] || !is_block_read(lowering, factors[n]) || !is_zero_outside(lowering, factors[n], unit->guard, row, column)) continue;
+    if (!band->is_sum) {
+      const Expr **by = ARENA_ARRAY(lowering->arena, const Expr *, lowering->kernel->index_count);
+      by[band->row] = expr_index(lowering->arena, lowering->banding->row);
+      condition_bounds(lowering->arena, unit->guard, band->term, &band->terms.low, &band->terms.high);
+      if (band->terms.low) band->terms.low = expr_substitute(lowering->arena, band->terms.low, lowering->kernel->index_count, by);
+      if (band->terms.high) band->terms.high = expr_substitute(lowering->arena, band->terms.high, lowering->kernel->index_count, by);
+    }
+    unit->guard = NULL;
+    return;
+  }
+}
+
+/* A guard that only says which columns are needed, when no others are computed anyway. */
+static void drop_guard_of_columns(BandProduct *band) {
+  Lowering *lowering = band->product.lowering;
+  Unit *unit = &band->unit;
+  if (!unit->guard || band->is_sum || !is_banded(lowering, unit->target)) return;
+  const Expr *low, *high;
+  if (condition_bounds(lowering->arena, unit->guard, band->column, &low, &high) || expr_uses_index(unit->guard, band->term)) return;
+  Columns needed = lowering->banding->needed[lowering->banding->number];
+  const Expr **by = ARENA_ARRAY(lowering->arena, const Expr *, lowering->kernel->index_count);
+  by[band->row] = expr_index(lowering->arena, lowering->banding->row);
+  if (low && (!needed.low || !expr_equal(expr_substitute(lowering->arena, low, lowering->kernel->index_count, by), needed.low))) return;
+  if (high && (!needed.high || !expr_equal(expr_substitute(lowering->arena, high, lowering->kernel->index_count, by), needed.high))) return;
+  unit->guard = NULL;
+}
+
+static bool find_indices(BandProduct *band) {
+  Lowering *lowering = band->product.lowering;
+  Unit *unit = &band->unit;
+  int axes[MOST_AXES], count = free_axes(lowering, unit, axes);
+  int rows = band_row_axis(lowering, lowering->banding->number);
+  band->is_sum = rows == NONE;
+  if (count != 2 || unit->reduce_count != 1) return false;
+  if (!band->is_sum && axes[0] != rows) return false;
+  band->row_axis = axes[0];
+  band->row = unit->axes[axes[0]].index;
+  band->column = unit->axes[axes[1]].index;
+  band->term = unit->reduce_indices[0];
+  return true;
+}
+
+/* The unit with the axes free that the factor has and the band shares: its panels are packed for all of them at once. */
+static void free_shared_axes(BandProduct *band, Product *packed, Unit *unit) {
+  Lowering *lowering = band->product.lowering;
+  const Banding *banding = lowering->banding;
+  *unit = band->unit;
+  unit->axes = arena_copy(lowering->arena, unit->axes, sizeof *unit->axes * (size_t)unit->rank);
+  *packed = band->product;
+  packed->unit = unit;
+  packed->outer_column_count = 0;
+  for (int s = 0; s + 1 < banding->band->shared_count; s++) {
+    int axis = banding->band->shared[banding->number * MOST_AXES + s];
+    if (!expr_uses_index(packed->b, banding->shared[s])) continue;
+    unit->axes[axis] = (UnitAxis){NULL, banding->shared[s]};
+    packed->outer_columns[packed->outer_column_count++] = axis;
+  }
+}
+
+/* ---- panels ---------------------------------------------------------------------------------------------------------- */
+
+static BufferId private_panels(BandProduct *band, const char *name, int64_t panels, const Expr *terms, int width) {
+  Lowering *lowering = band->product.lowering;
+  Size shape[] = {size_constant(panels), derived_size(lowering, terms, "terms"), size_constant(width)};
+  const char *full = arena_format(lowering->arena, "%s.%s", lowering->kernel->buffers[band->product.target].name, name);
+  BufferId id = kernel_add_buffer(lowering->kernel, full, TYPE_REAL, 3, shape, HOME_WORKSPACE, 0);
+  lowering->kernel->buffers[id].is_private = true;
+  return id;
+}
+
+/* panels[panel, term, place] = factor at place `from` + panel * width + place, zero past `limit`, for terms low .. high. */
+static void pack_block(BandProduct *band, BufferId panels, const Expr *factor, IndexId across, const Expr *from, const Expr *limit, int width,
+                       const Expr *count, IndexId term, const Expr *low, const Expr *high) {
+  Lowering *lowering = band->product.lowering;
+  Arena *arena = lowering->arena;
+  Kernel *kernel = lowering->kernel;
+  IndexId panel = kernel_add_index(kernel, "panel", size_constant(0), kernel->buffers[panels].shape[0]);
+  IndexId place = kernel_add_index(kernel, "place", size_constant(0), size_constant(width));
+  const Expr *number = expr_binary(arena, OP_ADD, expr_binary(arena, OP_MUL, expr_index(arena, panel), integer(lowering, width)), expr_index(arena, place));
+  number = expr_binary(arena, OP_ADD, from, number);
+  const Expr **by = ARENA_ARRAY(arena, const Expr *, kernel->index_count);
+  by[across] = number;
+  Ranges ranges = lowering_ranges(lowering);
+  const Expr *inside = ranges_simplify(&ranges, expr_binary(arena, OP_LT, number, limit));
+  const Expr *value = expr_select(arena, inside, expr_substitute(arena, factor, kernel->index_count, by), expr_number(arena, 0));
+  const Expr *indices[] = {expr_index(arena, panel), expr_binary(arena, OP_SUB, expr_index(arena, term), low), expr_index(arena, place)};
+  bool place_in_lanes = !gather_count(lowering, factor, across) || gather_count(lowering, factor, term);
+  Statement *work = statement_store(kernel, panels, indices, lower_expr(lowering, value, NULL, false));
+  work->source = band->unit.equation->source;
+  IndexId inner = place_in_lanes ? place : term, outer = place_in_lanes ? term : place;
+  const Expr *zero = integer(lowering, 0), *bounds[2][2] = {{zero, integer(lowering, width)}, {low, high}};
+  work = statement_loop(kernel, LOOP_VECTOR, inner, bounds[!place_in_lanes][0], bounds[!place_in_lanes][1], work);
+  work = statement_loop(kernel, LOOP_SEQUENTIAL, outer, bounds[place_in_lanes][0], bounds[place_in_lanes][1], work);
+  work = statement_loop(kernel, LOOP_SEQUENTIAL, panel, zero, count, work);
+  block_append(&lowering->banding->block, work);
+}
+
+/* ---- tiles ----------------------------------------------------------------------------------------------------------- */
+
+/* The factor as a load at the row of a tile and the first term, with its rows or its terms where they lie. */
+static const Expr *load_in_place(BandProduct *band, IndexId row, const Expr *row_value, const Expr *first_term) {
+  Lowering *lowering = band->product.lowering;
+  const Expr **by = ARENA_ARRAY(lowering->arena, const Expr *, lowering->kernel->index_count);
+  by[row] = row_value;
+  by[band->term] = first_term;
+  return lower_expr(lowering, expr_substitute(lowering->arena, band->product.a, lowering->kernel->index_count, by), NULL, false);
+}
+
+static Statement *tile_of(BandProduct *band, const Expr *row0, const Expr *column0, const Expr *depth) {
+  Lowering *lowering = band->product.lowering;
+  Arena *arena = lowering->arena;
+  Kernel *kernel = lowering->kernel;
+  const Product *product = &band->product;
+  Statement *tile = statement_create(kernel, STATEMENT_TILE);
+  tile->source = band->unit.equation->source;
+  tile->tile_rows = product->tile_rows;
+  tile->tile_vectors = product->tile_vectors;
+  const Index *rows = &kernel->indices[band->row], *columns = &kernel->indices[band->column];
+  Size row_low = rows->low, row_high = rows->high, column_low = columns->low, column_high = columns->high;
+  tile->row_index = kernel_add_index(kernel, "row", row_low, row_high);
+  tile->column_index = kernel_add_index(kernel, "column", column_low, column_high);
+  tile->row0 = row0;
+  tile->column0 = column0;
+  tile->row_limit = band->tile_high;
+  tile->column_limit = size_expr(arena, column_high);
+  tile->depth = depth;
+  tile->buffer = product->target;
+  tile->rank = band->unit.rank;
+  const Expr **by = ARENA_ARRAY(arena, const Expr *, kernel->index_count);
+  by[band->row] = expr_index(arena, tile->row_index);
+  by[band->column] = expr_index(arena, tile->column_index);
+  const Expr **indices = store_indices(lowering, &band->unit);
+  for (int n = 0; n < tile->rank; n++) indices[n] = expr_substitute(arena, indices[n], kernel->index_count, by);
+  tile->indices = indices;
+  if (band->is_sum)
+    tile->value = expr_load(arena, TYPE_REAL, product->target, tile->rank, indices, NULL);
+  else if (band->unit.value)
+    tile->value = lower_expr(lowering, expr_substitute(arena, band->unit.value, kernel->index_count, by), NULL, false);
+  return tile;
+}
+
+static void give_columns(BandProduct *band, Statement *tile, const Product *packed, const Expr *panel, const Expr *first) {
+  Lowering *lowering = band->product.lowering;
+  const Banding *banding = lowering->banding;
+  tile->b_buffer = band->product.b_panels;
+  tile->b_rank = lowering->kernel->buffers[tile->b_buffer].rank;
+  tile->b_indices = ARENA_ARRAY(lowering->arena, const Expr *, tile->b_rank);
+  int at = 0;
+  for (int s = 0; packed && s + 1 < banding->band->shared_count; s++)
+    if (expr_uses_index(packed->b, banding->shared[s])) tile->b_indices[at++] = index_from_low(lowering, banding->shared[s]);
+  tile->b_indices[at++] = panel;
+  tile->b_indices[at++] = first;
+  tile->b_indices[at] = integer(lowering, 0);
+}
+
+static const Expr *difference(Lowering *lowering, const Expr *a, const Expr *b) { return expr_binary(lowering->arena, OP_SUB, a, b); }
+
+/* Tiles over rows of the block (or of another axis) and column panels. */
+static void emit_tiles(BandProduct *band, const Product *packed, Columns columns) {
+  Lowering *lowering = band->product.lowering;
+  Arena *arena = lowering->arena;
+  Kernel *kernel = lowering->kernel;
+  Product *product = &band->product;
+  const Banding *banding = lowering->banding;
+  const Expr *zero = integer(lowering, 0), *height = integer(lowering, product->tile_rows), *width = integer(lowering, product->tile_columns);
+  IndexId row_panel = kernel_add_index(kernel, "row_panel", size_constant(0), size_constant(1));
+  IndexId column_panel = kernel_add_index(kernel, "column_panel", size_constant(0), product->column_panels);
+  const Expr *row0 = expr_binary(arena, OP_ADD, band->tile_low, expr_binary(arena, OP_MUL, expr_index(arena, row_panel), height));
+  const Expr *column0 = expr_binary(arena, OP_MUL, expr_index(arena, column_panel), width);
+  const Expr *term_low = size_expr(arena, kernel->indices[band->term].low), *term_high = size_expr(arena, kernel->indices[band->term].high);
+  if (band->is_sum) {
+    term_low = banding->low, term_high = banding->high;
+  } else if (band->terms.low || band->terms.high) {
+    const Expr *last = expr_binary(arena, OP_MIN, expr_binary(arena, OP_ADD, row0, integer(lowering, product->tile_rows - 1)),
+                                   difference(lowering, band->tile_high, integer(lowering, 1)));
+    Columns terms = band_block_columns(lowering, band->terms, band->term, row0, last);
+    term_low = terms.low, term_high = terms.high;
+  }
+  Statement *tile = tile_of(band, row0, column0, difference(lowering, term_high, term_low));
+  const Expr *b_first = band->is_sum ? zero : difference(lowering, term_low, size_expr(arena, kernel->indices[band->term].low));
+  give_columns(band, tile, packed, expr_index(arena, column_panel), b_first);
+  if (product->a_panels == NONE) {
+    const Expr *row = band->is_sum ? row0 : expr_index(arena, tile->row_index);
+    const Expr *load = load_in_place(band, band->row, row, term_low);
+    tile->has_rows_in_place = !band->is_sum;
+    tile->a_buffer = load->id;
+    tile->a_rank = load->arg_count;
+    tile->a_indices = load->args;
+  } else {
+    tile->a_buffer = product->a_panels;
+    tile->a_rank = 3;
+    tile->a_indices = ARENA_ARRAY(arena, const Expr *, 3);
+    tile->a_indices[0] = expr_index(arena, row_panel);
+    tile->a_indices[1] = b_first;
+    tile->a_indices[2] = zero;
+  }
+  const Expr *rows = ceil_quotient(lowering, difference(lowering, band->tile_high, band->tile_low), product->tile_rows);
+  Statement *work = statement_loop(kernel, LOOP_SEQUENTIAL, row_panel, zero, rows, tile);
+  const Expr *from = columns.low->op == OP_INTEGER && columns.low->integer == 0 ? zero : expr_binary(arena, OP_QUOTIENT, columns.low, width);
+  work = statement_loop(kernel, LOOP_SEQUENTIAL, column_panel, from, ceil_quotient(lowering, columns.high, product->tile_columns), work);
+  band_append(lowering, &band->unit, work);
+}
+
+/* ---- both kinds ------------------------------------------------------------------------------------------------------ */
+
+static bool has_plain_zero_base(const Lowering *lowering, IndexId index) { return size_is(lowering->kernel->indices[index].low, 0); }
+
+static bool has_rows_in_place(BandProduct *band) {
+  Lowering *lowering = band->product.lowering;
+  if (!product_is_row_read(lowering, band->product.a, band->term)) return false;
+  const Expr *load = lower_expr(lowering, band->product.a, NULL, false); /* at any row and term */
+  return load->op == OP_LOAD && !load->guard && load->id != band->product.target;
+}
+
+/* C[row, column] with the rows of the band; B is packed before it. */
+static bool emit_rows(BandProduct *band) {
+  Lowering *lowering = band->product.lowering;
+  Product *product = &band->product;
+  const Banding *banding = lowering->banding;
+  if (expr_uses_index(product->b, band->row) || reads_band(lowering, product->b)) return false;
+  Product packed;
+  Unit all;
+  product->column_panels = product_panel_count(lowering, extent_of(lowering, band->column), product->tile_columns, "column_panels");
+  free_shared_axes(band, &packed, &all);
+  end_stage(lowering, lowering->block, product_pack_columns(&packed), NULL);
+  product->b_panels = packed.b_panels;
+  band->tile_low = banding->low;
+  band->tile_high = banding->high;
+  product->a_panels = NONE;
+  if (!has_rows_in_place(band)) {
+    const Expr *terms = extent_of(lowering, band->term), *low = size_expr(lowering->arena, lowering->kernel->indices[band->term].low);
+    int64_t panels = (24 + product->tile_rows - 1) / product->tile_rows;
+    product->a_panels = private_panels(band, "rows", panels, terms, product->tile_rows);
+    const Expr *count = ceil_quotient(lowering, difference(lowering, banding->high, banding->low), product->tile_rows);
+    pack_block(band, product->a_panels, product->a, band->row, banding->low, banding->high, product->tile_rows, count, band->term, low,
+               size_expr(lowering->arena, lowering->kernel->indices[band->term].high));
+  }
+  Columns needed = {NULL, NULL};
+  if (is_banded(lowering, band->unit.target)) needed = banding->needed[banding->number];
+  const Expr *last = difference(lowering, banding->high, integer(lowering, 1));
+  emit_tiles(band, &packed, band_block_columns(lowering, needed, band->column, banding->low, last));
+  return true;
+}
+
+/* C[row, column] += the sum over the block; both factors are of the block. */
+static bool emit_sum(BandProduct *band) {
+  Lowering *lowering = band->product.lowering;
+  Product *product = &band->product;
+  const Banding *banding = lowering->banding;
+  bool is_in_place = is_block_read(lowering, product->a) && product->a->args[band_column_axis(lowering, product->a->id)]->id == band->row;
+  if (!is_in_place || expr_uses_index(product->b, band->row)) return false;
+  int depth_axis = product->a->arg_count - 2; /* where tiles look for it */
+  if (product->a->args[depth_axis]->op != OP_INDEX || product->a->args[depth_axis]->id != band->term) return false;
+  product->a_panels = NONE;
+  const Expr *extent = extent_of(lowering, band->column);
+  product->column_panels = product_panel_count(lowering, extent, product->tile_columns, "column_panels");
+  if (product->column_panels.symbol != NONE) return false; /* its panels are the thread's own, of a known size */
+  product->b_panels = private_panels(band, "columns", product->column_panels.constant, integer(lowering, 24), product->tile_columns);
+  pack_block(band, product->b_panels, product->b, band->column, size_expr(lowering->arena, lowering->kernel->indices[band->column].low),
+             size_expr(lowering->arena, lowering->kernel->indices[band->column].high), product->tile_columns,
+             size_expr(lowering->arena, product->column_panels), band->term, banding->low, banding->high);
+  Columns needed = banding->needed[band_number(lowering, product->a->id)];
+  const Expr *last = difference(lowering, banding->high, integer(lowering, 1));
+  Columns rows = band_block_columns(lowering, needed, band->row, banding->low, last);
+  const Expr *height = integer(lowering, product->tile_rows);
+  band->tile_low = expr_binary(lowering->arena, OP_MUL, expr_binary(lowering->arena, OP_QUOTIENT, rows.low, height), height);
+  band->tile_high = rows.high;
+  const Index *columns = &lowering->kernel->indices[band->column];
+  emit_tiles(band, NULL, (Columns){size_expr(lowering->arena, columns->low), size_expr(lowering->arena, columns->high)});
+  return true;
+}
+
+bool band_product(Lowering *lowering, Unit *unit) {
+  BandProduct band = {.unit = *unit};
+  Product *product = &band.product;
+  product->lowering = lowering;
+  if (!find_indices(&band)) return false;
+  if (!has_plain_zero_base(lowering, band.row) || !has_plain_zero_base(lowering, band.column) || !has_plain_zero_base(lowering, band.term)) return false;
+  take_guard(&band);
+  drop_guard_of_columns(&band);
+  product->unit = &band.unit;
+  if (!product_recognise(product) || product->row_count != 1 || product->shared_count || product->outer_column_count) return false;
+  product_choose_tile(product);
+  return band.is_sum ? emit_sum(&band) : emit_rows(&band);
+}

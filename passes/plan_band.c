@@ -1,0 +1,355 @@
+/* plan_band.c - which equations are taken together, a band of rows at a time.
+ *
+ * Scores s[t,u] of every step for every other one grow with the square of the length, and most of them are only read by their
+ * neighbours, at the same t. If one thread takes a few rows t through all of these equations, only these rows are ever in memory,
+ * and they stay in the cache. That is done where
+ *   - a tensor has two run-time axes besides the batch, is no result, and all that reads it stands at the same place of the schedule;
+ *   - what these equations read of each other stands at the same row throughout, so that no band waits for another;
+ *   - an equation that sums over the rows is read by none of them: each band adds its part.
+ * The nodes of a band are put side by side in the schedule.
+ */
+#include "passes/lower.h"
+
+typedef struct Plan {
+  Lowering *lowering;
+  const Program *program;
+  ScheduleNode *nodes;
+  int *position;        /* by equation: place among the nodes, NONE: elsewhere or in a loop */
+  bool *is_candidate;   /* by tensor: not to be kept whole */
+  bool *is_member;      /* by equation: of the band at hand */
+  Band band;
+} Plan;
+
+static void visit_equation(const Equation *equation, ExprVisit *visit, void *context) {
+  if (equation->value) expr_visit(equation->value, visit, context);
+  if (equation->guard) expr_visit(equation->guard, visit, context);
+  if (equation->body) expr_visit(equation->body, visit, context);
+}
+
+static bool is_plain(const Expr *expr, IndexId index) { return expr->op == OP_INDEX && expr->id == index; }
+
+static const Equation *member(const Plan *plan, int number) { return &plan->program->equations[plan->band.equations[number]]; }
+
+static int number_of(const Plan *plan, int equation) {
+  for (int n = 0; n < plan->band.count; n++)
+    if (plan->band.equations[n] == equation) return n;
+  return NONE;
+}
+
+/* ---- candidates ----------------------------------------------------------------------------------------------------- */
+
+static bool is_run_time(const Program *program, Size size) { return size.symbol != NONE && program->symbols[size.symbol].kind != SYMBOL_BATCH; }
+
+static bool grows_with_a_square(const Lowering *lowering, TensorId tensor) {
+  const Tensor *t = &lowering->program->tensors[tensor];
+  int axes = 0;
+  for (int n = 0; n < t->rank; n++) axes += is_run_time(lowering->program, t->shape[n]) && !lowering->depth[tensor * MOST_AXES + n];
+  return axes >= 2;
+}
+
+static bool has_port(const Program *program, TensorId tensor) {
+  for (int n = 0; n < program->port_count; n++)
+    if (program->ports[n].tensor == tensor) return true;
+  return false;
+}
+
+typedef struct ReadSearch {
+  const Plan *plan;
+  int equation; /* the one that reads */
+} ReadSearch;
+
+/* All that reads it must be a step of the same list, and read it at a place inside. */
+static void check_candidate(void *context, const Expr *expr) {
+  ReadSearch *search = context;
+  if (expr->op != OP_READ) return;
+  if (expr->outside || search->plan->position[search->equation] == NONE) search->plan->is_candidate[expr->id] = false;
+}
+
+static bool find_candidates(Plan *plan) {
+  const Program *program = plan->program;
+  bool any = false;
+  for (const ScheduleNode *node = plan->nodes; node; node = node->next) {
+    if (node->equation == NONE) continue;
+    const Equation *equation = &program->equations[node->equation];
+    bool is_one = grows_with_a_square(plan->lowering, equation->target) && !has_port(program, equation->target) &&
+                  program->tensors[equation->target].boundary_of == NONE && !plan->lowering->is_readout[node->equation];
+    plan->is_candidate[equation->target] = is_one;
+    any |= is_one;
+  }
+  for (int n = 0; any && n < program->equation_count; n++) {
+    ReadSearch search = {plan, n};
+    visit_equation(&program->equations[n], check_candidate, &search);
+  }
+  return any;
+}
+
+/* ---- members --------------------------------------------------------------------------------------------------------- */
+
+typedef struct Touch {
+  const Plan *plan;
+  const bool *of; /* by tensor */
+  bool found;
+} Touch;
+
+static void find_touch(void *context, const Expr *expr) {
+  Touch *touch = context;
+  if (expr->op == OP_READ && touch->of[expr->id]) touch->found = true;
+}
+
+static bool reads_any(const Plan *plan, int equation, const bool *of) {
+  Touch touch = {plan, of, false};
+  visit_equation(&plan->program->equations[equation], find_touch, &touch);
+  return touch.found;
+}
+
+/* Marks what a node defines. */
+static void mark_targets(const Plan *plan, const ScheduleNode *node, bool *is_marked) {
+  if (node->equation != NONE) is_marked[plan->program->equations[node->equation].target] = true;
+  for (int m = 0; m < node->member_count; m++) is_marked[plan->program->equations[node->members[m]].target] = true;
+}
+
+static bool node_reads(const Plan *plan, const ScheduleNode *node, const bool *of) {
+  if (node->equation != NONE) return reads_any(plan, node->equation, of);
+  for (int m = 0; m < node->member_count; m++)
+    if (reads_any(plan, node->members[m], of)) return true;
+  return false;
+}
+
+/* The equations that are tied to `first` by candidates: who defines one and who reads it. */
+static void gather_members(Plan *plan, int first) {
+  const Program *program = plan->program;
+  memset(plan->is_member, 0, sizeof *plan->is_member * (size_t)program->equation_count);
+  bool *is_inside = ARENA_ARRAY(plan->lowering->arena, bool, program->tensor_count);
+  plan->is_member[first] = true;
+  for (bool changed = true; changed;) {
+    changed = false;
+    for (int n = 0; n < program->equation_count; n++) {
+      if (plan->position[n] == NONE) continue;
+      TensorId target = program->equations[n].target;
+      if (plan->is_member[n] && plan->is_candidate[target] && !is_inside[target]) is_inside[target] = changed = true;
+      if (plan->is_member[n]) continue;
+      bool joins = reads_any(plan, n, is_inside);
+      for (int m = 0; m < program->equation_count && !joins && plan->is_candidate[target]; m++) {
+        if (!plan->is_member[m]) continue;
+        Touch touch = {plan, ARENA_ARRAY(plan->lowering->arena, bool, program->tensor_count), false};
+        ((bool *)(uintptr_t)touch.of)[target] = true;
+        visit_equation(&program->equations[m], find_touch, &touch);
+        joins = touch.found;
+      }
+      if (joins) plan->is_member[n] = changed = true;
+    }
+  }
+}
+
+/* What stands between and needs a member is needed by none, or is a member too. False when it can't be one. */
+static bool close_members(Plan *plan) {
+  const Program *program = plan->program;
+  for (bool changed = true; changed;) {
+    changed = false;
+    bool *is_after = ARENA_ARRAY(plan->lowering->arena, bool, program->tensor_count);
+    for (const ScheduleNode *node = plan->nodes; node; node = node->next) {
+      bool is_member = node->equation != NONE && plan->is_member[node->equation];
+      if (is_member || node_reads(plan, node, is_after)) mark_targets(plan, node, is_after);
+    }
+    for (const ScheduleNode *node = plan->nodes; node; node = node->next) {
+      bool is_member = node->equation != NONE && plan->is_member[node->equation];
+      if (is_member || !node_reads(plan, node, is_after)) continue;
+      bool *defines = ARENA_ARRAY(plan->lowering->arena, bool, program->tensor_count);
+      mark_targets(plan, node, defines);
+      for (int n = 0; n < program->equation_count; n++) {
+        if (!plan->is_member[n] || !reads_any(plan, n, defines)) continue;
+        if (node->equation == NONE || plan->lowering->is_readout[node->equation]) return false;
+        plan->is_member[node->equation] = changed = true;
+      }
+    }
+  }
+  return true;
+}
+
+static void order_members(Plan *plan) {
+  plan->band = (Band){0};
+  for (const ScheduleNode *node = plan->nodes; node; node = node->next)
+    if (node->equation != NONE && plan->is_member[node->equation])
+      ARENA_PUSH(plan->lowering->arena, plan->band.equations, plan->band.count, node->equation);
+}
+
+/* ---- shared axes ----------------------------------------------------------------------------------------------------- */
+
+/* Follows one axis of one candidate through all reads among members; place: the axis by member, NONE until known. */
+typedef struct Follow {
+  Plan *plan;
+  int *place;
+  bool *sums; /* by member: a reduction runs along the axis */
+  int number; /* of the member at hand */
+  bool changed, fails;
+} Follow;
+
+static void follow_read(void *context, const Expr *expr) {
+  Follow *follow = context;
+  Plan *plan = follow->plan;
+  int definition = expr->op == OP_READ ? plan->program->definition[expr->id] : NONE;
+  int maker = definition == NONE ? NONE : number_of(plan, definition), user = follow->number;
+  if (maker == NONE || maker == user) return;
+  const Equation *equation = member(plan, user);
+  int rank = plan->program->tensors[equation->target].rank;
+  if (follow->place[maker] != NONE) {
+    const Expr *index = expr->args[follow->place[maker]];
+    int found = NONE;
+    bool is_summed = false;
+    for (int n = 0; n < rank; n++)
+      if (is_plain(index, equation->indices[n])) found = n;
+    for (int n = 0; n < equation->reduce_count; n++) is_summed |= is_plain(index, equation->reduce_indices[n]);
+    if (is_summed && equation->reduce == REDUCE_SUM) {
+      if (follow->place[user] != NONE) follow->fails = true;
+      if (!follow->sums[user]) follow->sums[user] = follow->changed = true;
+    } else if (found == NONE || follow->sums[user] || (follow->place[user] != NONE && follow->place[user] != found)) {
+      follow->fails = true;
+    } else if (follow->place[user] == NONE) {
+      follow->place[user] = found, follow->changed = true;
+    }
+  } else if (follow->sums[maker]) {
+    follow->fails = true; /* its sum is whole only when all bands are done */
+  } else if (follow->place[user] != NONE) {
+    for (int k = 0; k < expr->arg_count; k++)
+      if (is_plain(expr->args[k], equation->indices[follow->place[user]])) follow->place[maker] = k, follow->changed = true;
+    if (follow->place[maker] == NONE) follow->fails = true;
+  }
+}
+
+/* False when the axis does not stand at the same place throughout. */
+static bool follow_axis(Plan *plan, int first, int axis, int *place, bool *sums) {
+  Follow follow = {plan, place, sums, 0, true, false};
+  for (int n = 0; n < plan->band.count; n++) place[n] = NONE, sums[n] = false;
+  place[first] = axis;
+  while (follow.changed && !follow.fails) {
+    follow.changed = false;
+    for (follow.number = 0; follow.number < plan->band.count; follow.number++) visit_equation(member(plan, follow.number), follow_read, &follow);
+  }
+  Size extent = plan->program->tensors[member(plan, first)->target].shape[axis];
+  for (int n = 0; n < plan->band.count && !follow.fails; n++) {
+    TensorId target = member(plan, n)->target;
+    bool is_loop = place[n] != NONE && plan->lowering->depth[target * MOST_AXES + place[n]];
+    bool is_other = place[n] != NONE && !size_equal(plan->program->tensors[target].shape[place[n]], extent);
+    follow.fails = (place[n] == NONE && !sums[n]) || is_loop || is_other;
+  }
+  return !follow.fails;
+}
+
+/* A sum over the rows begins with its value before any band is done, and runs over nothing but whole rows. */
+static bool sums_are_plain(const Plan *plan, const bool *sums) {
+  bool *is_defined = ARENA_ARRAY(plan->lowering->arena, bool, plan->program->tensor_count);
+  for (int n = 0; n < plan->band.count; n++) is_defined[member(plan, n)->target] = true;
+  for (int n = 0; n < plan->band.count; n++) {
+    Touch touch = {plan, is_defined, false};
+    if (sums[n] && member(plan, n)->value) expr_visit(member(plan, n)->value, find_touch, &touch);
+    if (touch.found || (sums[n] && plan->is_candidate[member(plan, n)->target])) return false;
+  }
+  return true;
+}
+
+static void add_shared(Plan *plan, const int *place) {
+  for (int n = 0; n < plan->band.count; n++) plan->band.shared[n * MOST_AXES + plan->band.shared_count] = place[n];
+  plan->band.shared_count++;
+}
+
+/* The axes that all members share, the rows last: a run-time axis, if there is one along which nothing is summed. */
+static bool find_shared(Plan *plan) {
+  Arena *arena = plan->lowering->arena;
+  int first = 0;
+  while (!plan->is_candidate[member(plan, first)->target]) first++;
+  TensorId tensor = member(plan, first)->target;
+  int rank = plan->program->tensors[tensor].rank, rows = NONE;
+  bool rows_are_summed = true;
+  int *place = ARENA_ARRAY(arena, int, plan->band.count);
+  bool *sums = ARENA_ARRAY(arena, bool, plan->band.count), *is_aligned = ARENA_ARRAY(arena, bool, rank);
+  for (int axis = 0; axis < rank; axis++) {
+    if (plan->lowering->depth[tensor * MOST_AXES + axis] || !follow_axis(plan, first, axis, place, sums)) continue;
+    bool is_summed = false;
+    for (int n = 0; n < plan->band.count; n++) is_summed |= sums[n];
+    is_aligned[axis] = !is_summed;
+    bool is_better = rows == NONE || (rows_are_summed && !is_summed);
+    if (is_run_time(plan->program, plan->program->tensors[tensor].shape[axis]) && is_better) rows = axis, rows_are_summed = is_summed;
+  }
+  if (rows == NONE) return false;
+  plan->band.shared = ARENA_ARRAY(arena, int, plan->band.count * MOST_AXES);
+  for (int axis = 0; axis < rank; axis++)
+    if (axis != rows && is_aligned[axis] && follow_axis(plan, first, axis, place, sums)) add_shared(plan, place);
+  if (plan->band.shared_count + 1 >= MOST_AXES || !follow_axis(plan, first, rows, place, sums)) return false;
+  add_shared(plan, place);
+  plan->band.has_sums = rows_are_summed;
+  return !rows_are_summed || sums_are_plain(plan, sums);
+}
+
+/* ---- the whole ------------------------------------------------------------------------------------------------------- */
+
+/* Puts the members side by side, and what needs them after. */
+static ScheduleNode *put_together(const Plan *plan) {
+  bool *is_after = ARENA_ARRAY(plan->lowering->arena, bool, plan->program->tensor_count);
+  ScheduleNode *parts[3] = {NULL}, **tails[3] = {&parts[0], &parts[1], &parts[2]};
+  for (ScheduleNode *node = plan->nodes; node; node = node->next) {
+    bool is_member = node->equation != NONE && plan->is_member[node->equation];
+    int part = is_member ? 1 : node_reads(plan, node, is_after) ? 2 : 0;
+    if (part) mark_targets(plan, node, is_after);
+    *tails[part] = node;
+    tails[part] = &node->next;
+  }
+  *tails[2] = NULL;
+  *tails[1] = parts[2];
+  *tails[0] = parts[1];
+  return parts[0];
+}
+
+static void accept(Plan *plan) {
+  Lowering *lowering = plan->lowering;
+  for (int n = 0; n < plan->band.count; n++) {
+    TensorId target = member(plan, n)->target;
+    lowering->band_of[plan->band.equations[n]] = lowering->band_count;
+    if (!plan->is_candidate[target]) continue;
+    const int *shared = &plan->band.shared[n * MOST_AXES];
+    lowering->band_rows[target] = shared[plan->band.shared_count - 1] + 1;
+    for (int s = 0; s + 1 < plan->band.shared_count; s++) lowering->is_folded[target * MOST_AXES + shared[s]] = true;
+  }
+  ARENA_PUSH(lowering->arena, lowering->bands, lowering->band_count, plan->band);
+}
+
+static ScheduleNode *plan_nodes(Lowering *lowering, ScheduleNode *nodes);
+
+static ScheduleNode *plan_list(Lowering *lowering, ScheduleNode *nodes) {
+  const Program *program = lowering->program;
+  Arena *arena = lowering->arena;
+  Plan plan = {.lowering = lowering, .program = program, .nodes = nodes};
+  plan.position = ARENA_ARRAY(arena, int, program->equation_count);
+  plan.is_candidate = ARENA_ARRAY(arena, bool, program->tensor_count);
+  plan.is_member = ARENA_ARRAY(arena, bool, program->equation_count);
+  for (int n = 0; n < program->equation_count; n++) plan.position[n] = NONE;
+  int place = 0;
+  for (const ScheduleNode *node = nodes; node; node = node->next, place++)
+    if (node->equation != NONE && !lowering->is_readout[node->equation]) plan.position[node->equation] = place;
+  if (!find_candidates(&plan)) return nodes;
+  bool *is_tried = ARENA_ARRAY(arena, bool, program->equation_count);
+  for (int n = 0; n < program->equation_count; n++) {
+    if (plan.position[n] == NONE || is_tried[n] || !plan.is_candidate[program->equations[n].target]) continue;
+    gather_members(&plan, n);
+    for (int m = 0; m < program->equation_count; m++) is_tried[m] |= plan.is_member[m];
+    if (!close_members(&plan)) continue;
+    order_members(&plan);
+    if (!find_shared(&plan)) continue;
+    plan.nodes = put_together(&plan);
+    accept(&plan);
+  }
+  return plan.nodes;
+}
+
+static ScheduleNode *plan_nodes(Lowering *lowering, ScheduleNode *nodes) {
+  for (ScheduleNode *node = nodes; node; node = node->next)
+    if (node->equation == NONE) node->body = plan_nodes(lowering, node->body);
+  return plan_list(lowering, nodes);
+}
+
+ScheduleNode *plan_bands(Lowering *lowering, ScheduleNode *schedule) {
+  const Program *program = lowering->program;
+  lowering->band_of = ARENA_ARRAY(lowering->arena, int, program->equation_count);
+  lowering->band_rows = ARENA_ARRAY(lowering->arena, int, program->tensor_count);
+  for (int n = 0; n < program->equation_count; n++) lowering->band_of[n] = NONE;
+  return lowering->context->optimisation > 0 ? plan_nodes(lowering, schedule) : schedule;
+}
