@@ -183,8 +183,11 @@ static void build_size_checks(const ModuleEmitter *emitter, LLVMValueRef call, L
     build_require(emitter, call, build_is_at_least(emitter, length, build_i64(emitter, 1)), SEQRT_INVALID_ARGUMENT,
                   SEQRT_ARGUMENT_LENGTH, build_i32(emitter, n));
   }
-  LLVMValueRef arguments[] = {plan, batch, lengths, build_thread_count(emitter, call), values};
-  LLVMValueRef size = build_call(emitter, emitter->measure, arguments, 5);
+  LLVMValueRef capacity = build_call_field(emitter, call, CALL_CAPACITY);
+  build_require(emitter, call, build_is_at_least(emitter, capacity, build_i64(emitter, 0)), SEQRT_INVALID_ARGUMENT,
+                SEQRT_ARGUMENT_CAPACITY, none);
+  LLVMValueRef arguments[] = {plan, batch, lengths, capacity, build_thread_count(emitter, call), values};
+  LLVMValueRef size = build_call(emitter, emitter->measure, arguments, 6);
   build_require(emitter, call, build_is_at_least(emitter, size, build_i64(emitter, 1)), SEQRT_INVALID_ARGUMENT,
                 count ? SEQRT_ARGUMENT_LENGTH : SEQRT_ARGUMENT_BATCH, none);
   LLVMValueRef workspace = build_call_field(emitter, call, CALL_WORKSPACE);
@@ -231,22 +234,33 @@ static void build_table_checks(const ModuleEmitter *emitter, LLVMValueRef call, 
   build_join(emitter, after);
 }
 
+static LLVMValueRef build_number_at(const ModuleEmitter *emitter, LLVMValueRef state, int number) {
+  LLVMValueRef index = build_i64(emitter, number);
+  LLVMTypeRef i64 = emitter->codegen->type_i64;
+  return LLVMBuildLoad2(emitter->builder, i64, LLVMBuildInBoundsGEP2(emitter->builder, i64, state, &index, 1, ""), "");
+}
+
 /* A given state must be aligned, of this model, and at a sensible position. */
 static void build_given_state_checks(const ModuleEmitter *emitter, LLVMValueRef call, LLVMValueRef plan,
                                      LLVMValueRef state_in) {
   LLVMBuilderRef builder = emitter->builder;
-  LLVMTypeRef i64 = emitter->codegen->type_i64;
-  LLVMValueRef none = build_i32(emitter, -1), one = build_i64(emitter, 1);
+  LLVMValueRef none = build_i32(emitter, -1);
   LLVMBasicBlockRef after = build_branch(emitter, build_not_null(emitter, state_in));
   LLVMValueRef has_step = LLVMConstInt(emitter->codegen->type_i1, emitter->module->has_step, false);
   build_require(emitter, call, has_step, SEQRT_NO_STEP, SEQRT_ARGUMENT_STATE, none);
-  LLVMValueRef address = LLVMBuildInBoundsGEP2(builder, i64, state_in, &one, 1, "");
-  LLVMValueRef fingerprint = LLVMBuildLoad2(builder, i64, address, "");
+  LLVMValueRef fingerprint = build_number_at(emitter, state_in, HEADER_FINGERPRINT);
   LLVMValueRef expected = build_i64(emitter, (int64_t)module_fingerprint(emitter->module));
   LLVMValueRef is_same = LLVMBuildICmp(builder, LLVMIntEQ, fingerprint, expected, "");
-  LLVMValueRef position = LLVMBuildLoad2(builder, i64, state_in, "");
+  LLVMValueRef position = build_number_at(emitter, state_in, HEADER_POSITION);
   LLVMValueRef is_sensible = LLVMBuildICmp(builder, LLVMIntULT, position, build_i64(emitter, (int64_t)1 << 56), "");
-  build_require(emitter, call, LLVMBuildAnd(builder, is_same, is_sensible, ""), SEQRT_MISMATCH, SEQRT_ARGUMENT_STATE, none);
+  LLVMValueRef is_fine = LLVMBuildAnd(builder, is_same, is_sensible, "");
+  if (module_grows(emitter->module)) {
+    LLVMValueRef capacity = build_number_at(emitter, state_in, HEADER_CAPACITY);
+    LLVMValueRef has_room = LLVMBuildICmp(builder, LLVMIntULE, position, capacity, "");
+    LLVMValueRef is_possible = LLVMBuildICmp(builder, LLVMIntULT, capacity, build_i64(emitter, (int64_t)1 << 56), "");
+    is_fine = LLVMBuildAnd(builder, is_fine, LLVMBuildAnd(builder, has_room, is_possible, ""), "");
+  }
+  build_require(emitter, call, is_fine, SEQRT_MISMATCH, SEQRT_ARGUMENT_STATE, none);
   LLVMValueRef is_other = LLVMBuildNot(builder, build_plan_flag(emitter, plan, FLAG_GRADIENT), "");
   LLVMValueRef is_unwanted = build_is_null(emitter, build_call_field(emitter, call, CALL_STATE_GRADIENTS));
   build_require(emitter, call, LLVMBuildOr(builder, is_other, is_unwanted, ""), SEQRT_POSITION, SEQRT_ARGUMENT_STATE, none);
@@ -287,7 +301,38 @@ static LLVMValueRef build_range_field(const ModuleEmitter *emitter, LLVMValueRef
   return LLVMBuildLoad2(emitter->builder, i64, LLVMBuildInBoundsGEP2(emitter->builder, type, ranges, indices, 2, ""), "");
 }
 
-/* int32 check_values(call, plan, const int64 *values): whether integer inputs lie in their ranges */
+/* Returns from the current function unless the call ends at the limit or before. */
+static void build_end_check(const ModuleEmitter *emitter, LLVMValueRef call, LLVMValueRef end, LLVMValueRef limit, int argument) {
+  LLVMBasicBlockRef good = build_branch_bad(emitter, LLVMBuildICmp(emitter->builder, LLVMIntSLE, end, limit, ""));
+  LLVMValueRef zero = build_i64(emitter, 0), code = build_i32(emitter, SEQRT_POSITION);
+  LLVMValueRef arguments[] = {call, code, build_i32(emitter, argument), build_i32(emitter, -1), zero, end, zero, limit};
+  LLVMBuildRet(emitter->builder, build_call(emitter, emitter->fail, arguments, 8));
+  LLVMPositionBuilderAtEnd(emitter->builder, good);
+}
+
+/* Whether the call ends before the end of a learned table, and whether there is room for its steps. A state that stays in its
+ * place keeps its capacity. */
+static void build_position_checks(const ModuleEmitter *emitter, LLVMValueRef call, LLVMValueRef plan, LLVMValueRef values) {
+  const Module *module = emitter->module;
+  LLVMBuilderRef builder = emitter->builder;
+  if (!module_grows(module) && !module->most_steps) return;
+  LLVMBasicBlockRef after = build_branch(emitter, LLVMBuildNot(builder, build_plan_flag(emitter, plan, FLAG_INITIAL), ""));
+  LLVMValueRef position = build_number_at(emitter, values, VALUE_POSITION);
+  LLVMValueRef end = LLVMBuildAdd(builder, position, build_number_at(emitter, build_call_field(emitter, call, CALL_LENGTHS), 0), "");
+  if (module->most_steps) build_end_check(emitter, call, end, build_i64(emitter, module->most_steps), SEQRT_ARGUMENT_LENGTH);
+  if (module_grows(module)) {
+    LLVMValueRef in = build_call_field(emitter, call, CALL_STATE_IN), out = build_call_field(emitter, call, CALL_STATE_OUT);
+    LLVMValueRef capacity = build_call_field(emitter, call, CALL_CAPACITY), room = build_number_at(emitter, values, VALUE_CAPACITY_OUT);
+    LLVMValueRef is_unwanted = build_is_null(emitter, out);
+    build_end_check(emitter, call, end, LLVMBuildSelect(builder, is_unwanted, room, capacity, ""), SEQRT_ARGUMENT_CAPACITY);
+    LLVMValueRef moves = LLVMBuildOr(builder, is_unwanted, LLVMBuildICmp(builder, LLVMIntNE, in, out, ""), "");
+    LLVMValueRef is_same = LLVMBuildICmp(builder, LLVMIntEQ, build_number_at(emitter, values, VALUE_CAPACITY_IN), capacity, "");
+    build_require(emitter, call, LLVMBuildOr(builder, moves, is_same, ""), SEQRT_INVALID_ARGUMENT, SEQRT_ARGUMENT_CAPACITY, build_i32(emitter, -1));
+  }
+  build_join(emitter, after);
+}
+
+/* int32 check_values(call, plan, const int64 *values): whether position and capacity fit, and integer inputs lie in their ranges */
 static void build_check_values(ModuleEmitter *emitter) {
   LLVMBuilderRef builder = emitter->builder;
   LLVMTypeRef i32 = emitter->codegen->type_i32, i64 = emitter->codegen->type_i64, ptr = emitter->codegen->type_ptr;
@@ -295,6 +340,7 @@ static void build_check_values(ModuleEmitter *emitter) {
   LLVMValueRef first_outside = build_first_outside(emitter);
   LLVMValueRef function = emitter->check_values = build_function(emitter, "check_values", i32, types, 3);
   LLVMValueRef call = LLVMGetParam(function, 0), plan = LLVMGetParam(function, 1), sizes = LLVMGetParam(function, 2);
+  build_position_checks(emitter, call, plan, sizes);
   LLVMValueRef ranges = build_plan_field(emitter, plan, PLAN_RANGES), inputs = build_call_field(emitter, call, CALL_INPUTS);
   TableLoop loop = table_loop_begin(emitter, build_i64(emitter, 0), build_plan_field(emitter, plan, PLAN_RANGE_COUNT));
   LLVMValueRef input = build_range_field(emitter, ranges, loop.index, RANGE_INPUT);

@@ -53,6 +53,8 @@ uint64_t module_fingerprint(const Module *module) {
     const StatePiece *piece = &module->pieces[n];
     hash_text(&hash, piece->name);
     hash_number(&hash, piece->is_declared);
+    hash_number(&hash, piece->grown_axis);
+    hash_number(&hash, piece->shown);
     hash_shape(&hash, program, piece->type, piece->rank, piece->shape);
   }
   return hash;
@@ -149,6 +151,8 @@ static LLVMValueRef build_tensor(const ModuleEmitter *emitter, const Port *port,
   const Tensor *tensor = &module->interface->tensors[port->tensor];
   int64_t *extents = ARENA_ARRAY(emitter->codegen->arena, int64_t, tensor->rank);
   for (int axis = 0; axis < tensor->rank; axis++) extents[axis] = module_axis(module, tensor->shape[axis]);
+  for (int axis = 0; axis < tensor->rank && port->kind == PORT_STATE; axis++) /* one for each step: of all steps so far */
+    if (extents[axis] == SEQRT_AXIS_LENGTH(0)) extents[axis] = SEQRT_AXIS_STEPS;
   int64_t low = 0, high = 0;
   bool has_range = port->kind == PORT_INPUT && module_input_range(module, number, &low, &high);
   bool streams = port->kind == PORT_STATE ? module->has_step : port->streams;
@@ -242,10 +246,13 @@ void build_descriptor(ModuleEmitter *emitter) {
                            build_length_names(emitter, lengths),
                            build_i32(emitter, module->has_objective),
                            build_i32(emitter, module->has_step),
+                           build_i32(emitter, module_grows(module)),
+                           build_i32(emitter, 0),
                            build_string(emitter, module->has_objective && objective ? objective->name : NULL),
                            build_string(emitter, module->has_step ? NULL : module->why_no_step),
                            build_i64(emitter, (int64_t)module_fingerprint(module)),
                            build_entries(emitter),
+                           build_i64(emitter, module->most_steps),
                            emitter->workspace_size,
                            emitter->state_size,
                            emitter->state_offset};

@@ -176,6 +176,7 @@ static void start_arguments(Header *header) {
                                        "initial_states",
                                        "state_in",
                                        "state_out",
+                                       "capacity",
                                        "cotangents",
                                        "objective",
                                        "parameter_gradients",
@@ -316,6 +317,8 @@ static void add_arguments(Header *header, const EntryText *entry, Tables *tables
     add_fixed(header, "const void *", "state_in", "NULL: the start of the sequence");
   add_fixed(header, "void *", "state_out",
             entry->entry == ENTRY_INITIAL ? "the state before the first step" : "NULL: not wanted; may be the same as state_in");
+  if (module_grows(module))
+    add_fixed(header, "int64_t", "capacity", "steps, in all, that state_out has room for; 0 without one at the start of the sequence");
   add_outputs(header, entry, tables);
   if (module->has_objective && (entry->entry == ENTRY_OBJECTIVE || entry->entry == ENTRY_GRADIENT))
     add_fixed(header, "float *", "objective", "one number; NULL: not wanted");
@@ -343,7 +346,7 @@ static void write_entry(Header *header, const EntryText *entry) {
   for (int n = 0; n < header->argument_count; n++) {
     static const char *const fields[] = {"context",         "parameters", "batch",     "initial_states",      "state_in",
                                          "state_out",       "cotangents", "objective", "parameter_gradients", "input_gradients",
-                                         "state_gradients", "workspace"};
+                                         "state_gradients", "workspace",  "capacity"};
     for (size_t f = 0; f < sizeof fields / sizeof *fields; f++)
       if (!strcmp(header->arguments[n].name, fields[f])) text_format(text, "  call.%s = %s;\n", fields[f], fields[f]);
   }
@@ -358,22 +361,27 @@ static void write_sizes(Header *header) {
   add_argument(header, "seqrt_entry_kind", "entry", "which entry point; a step is SEQRT_FORWARD with one step");
   add_fixed(header, "int64_t", "batch", "B, the number of rows");
   add_lengths(header, false, lengths);
+  if (module_grows(header->module))
+    add_fixed(header, "int64_t", "capacity", "that of the call; 0 for a whole sequence without a state");
   add_fixed(header, "int32_t", "threads", "of the context that the call will have; 1 without one");
   text_add(text, "/* Bytes of workspace that a call needs; 0 for impossible sizes.\n");
   write_signature(header, "int64_t", "workspace_size");
   write_table(header, "const int64_t", "lengths", lengths, module_length_count(header->module));
-  text_format(text, "  return %s_model.workspace_size((int32_t)entry, batch, %s, threads);\n}\n\n", header->name,
-              module_length_count(header->module) ? "lengths" : "NULL");
+  bool grows = module_grows(header->module);
+  const char *capacity = grows ? ", int64_t capacity" : "", *value = grows ? "capacity" : "0";
+  text_format(text, "  return %s_model.workspace_size((int32_t)entry, batch, %s, %s, threads);\n}\n\n", header->name,
+              module_length_count(header->module) ? "lengths" : "NULL", value);
   text_format(text,
-              "/* Bytes of a state, which is aligned to 64; 0 for an impossible batch. */\n"
-              "static inline int64_t %s_state_size(int64_t batch) {\n  return %s_model.state_size(batch);\n}\n\n",
-              header->name, header->name);
+              "/* Bytes of a state%s, which is aligned to 64; 0 for an impossible batch. */\n"
+              "static inline int64_t %s_state_size(int64_t batch%s) {\n  return %s_model.state_size(batch, NULL, %s);\n}\n\n",
+              grows ? " with room for `capacity` steps in all" : "", header->name, capacity, header->name, value);
   if (!module_port(header->module, PORT_STATE, 0)) return;
   text_format(text,
-              "/* The values of a declared state inside of a state that an entry point has written. */\n"
-              "static inline float *%s_state_values(void *state_out, int32_t state, int64_t batch) {\n"
-              "  return (float *)((char *)state_out + %s_model.state_offset(state, batch));\n}\n\n",
-              header->name, header->name);
+              "/* The values of a declared state inside of a state that an entry point has written.%s */\n"
+              "static inline float *%s_state_values(void *state_out, int32_t state, int64_t batch%s) {\n"
+              "  return (float *)((char *)state_out + %s_model.state_offset(state, batch, NULL, %s));\n}\n\n",
+              grows ? " Along all steps so far it has\n * `capacity` places, the first of them filled." : "", header->name, capacity,
+              header->name, value);
 }
 
 static void write_entries(Header *header) {

@@ -101,6 +101,12 @@ LLVMValueRef build_table_load(const ModuleEmitter *emitter, LLVMValueRef table, 
   return LLVMBuildLoad2(emitter->builder, type, LLVMBuildInBoundsGEP2(emitter->builder, type, table, &index, 1, ""), "");
 }
 
+bool module_grows(const Module *module) {
+  for (int n = 0; n < module->piece_count; n++)
+    if (module->pieces[n].grown_axis != NONE) return true;
+  return false;
+}
+
 LLVMValueRef build_bytes_after(const ModuleEmitter *emitter, LLVMValueRef pointer, LLVMValueRef bytes) {
   return LLVMBuildInBoundsGEP2(emitter->builder, emitter->codegen->type_i8, pointer, &bytes, 1, "");
 }
@@ -182,7 +188,7 @@ static void create_abi_types(ModuleEmitter *emitter) {
   LLVMTypeRef call[CALL_FIELDS];
   for (int field = 0; field < CALL_FIELDS; field++) call[field] = ptr;
   call[CALL_ABI_VERSION] = call[CALL_RESERVED] = i32;
-  call[CALL_BATCH] = i64;
+  call[CALL_BATCH] = call[CALL_CAPACITY] = i64;
   call[CALL_FAULT] = emitter->fault_type;
   emitter->call_type = LLVMStructTypeInContext(codegen->context, call, CALL_FIELDS, false);
 }

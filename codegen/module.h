@@ -32,6 +32,7 @@ enum {
   CALL_CONTEXT,
   CALL_BATCH,
   CALL_LENGTHS,
+  CALL_CAPACITY,
   CALL_PARAMETERS,
   CALL_INPUTS,
   CALL_INITIAL_STATES,
@@ -50,6 +51,8 @@ enum {
 enum { CONTEXT_ABI_VERSION, CONTEXT_THREAD_COUNT, CONTEXT_PARALLEL, CONTEXT_BARRIER, CONTEXT_SELF, CONTEXT_FIELDS };
 enum { FAULT_CODE, FAULT_ARGUMENT, FAULT_INDEX, FAULT_RESERVED, FAULT_ELEMENT, FAULT_VALUE, FAULT_LOW, FAULT_HIGH, FAULT_FIELDS };
 
+enum { HEADER_POSITION, HEADER_FINGERPRINT, HEADER_CAPACITY }; /* of a state, int64 each */
+
 /* The n-th port of a kind, counted in the order of the interface; NULL past the last. */
 const Port *module_port(const Module *module, PortKind kind, int n);
 int module_port_count(const Module *module, PortKind kind);
@@ -58,6 +61,7 @@ int port_slot_count(const Module *module, const Port *parameter); /* turns, or 1
 bool kernel_has_home(const Kernel *kernel, BufferHome home, int slot);
 /* The entry's kernel reads carried state, so without a given state the initial one is made in the workspace first. */
 bool entry_makes_state(const Module *module, EntryKind entry);
+bool module_grows(const Module *module); /* its state has room for a number of steps that the caller chooses */
 uint64_t module_fingerprint(const Module *module);
 int64_t module_axis(const Module *module, Size size); /* the extent, or SEQRT_AXIS_... */
 /* Low and high that all checks of an input allow; false without a check. */
@@ -106,7 +110,8 @@ enum {
   PLAN_SIZE_STEPS,   /* the first steps, those that the size of the workspace needs */
   PLAN_STEP_COUNT,
   PLAN_SIZE,         /* value: bytes of workspace */
-  PLAN_STATE_SIZE,   /* value */
+  PLAN_STATE_SIZE,   /* value: bytes of the initial state */
+  PLAN_SCRATCH,      /* value: where in the workspace the state is that is appended to when none is left */
   PLAN_SYMBOLS,      /* value: the first of the symbols of the frame */
   PLAN_SYMBOL_COUNT,
   PLAN_MOVED,        /* value: the steps done by the call */

@@ -37,11 +37,14 @@ static int piece_number(const Module *module, bool is_declared, int slot) {
 /* Where sizes and offsets are among the values of a program. */
 typedef struct Layout {
   SizeProgram *program;
-  int *slots, *pieces;
-  int state_size, size, zero;
+  int *slots;
+  int *pieces_in, *pieces_out; /* of the state that comes and of that which is left: the one may have room for fewer steps */
+  int state_size; /* of the initial state */
+  int scratch;    /* where the state is that is appended to when none is left */
+  int size, zero;
 } Layout;
 
-/* A kernel that makes the initial state first lets it use the same workspace, after the state. */
+/* A kernel that makes the initial state first lets it use the same workspace, after the state. The initial state has no steps. */
 static Layout layout_create(const ModuleEmitter *emitter, EntryKind entry) {
   const Module *module = emitter->module;
   const Kernel *kernel = module->kernels[entry];
@@ -49,9 +52,10 @@ static Layout layout_create(const ModuleEmitter *emitter, EntryKind entry) {
   SizeProgram *program = size_program_create(arena, module, true);
   Layout layout = {.program = program,
                    .slots = ARENA_ARRAY(arena, int, kernel->workspace_slots),
-                   .pieces = ARENA_ARRAY(arena, int, module->piece_count),
+                   .pieces_in = ARENA_ARRAY(arena, int, module->piece_count),
+                   .pieces_out = ARENA_ARRAY(arena, int, module->piece_count),
                    .zero = size_constant_value(program, 0)};
-  layout.state_size = size_state_value(program, layout.pieces);
+  layout.state_size = size_state_value(program, layout.zero, NULL);
   int least = size_constant_value(program, SEQRT_ALIGNMENT); /* 0 means impossible */
   if (entry_makes_state(module, entry)) {
     if (!module->kernels[ENTRY_INITIAL])
@@ -60,7 +64,9 @@ static Layout layout_create(const ModuleEmitter *emitter, EntryKind entry) {
     least = size_slots_value(program, layout.state_size, NULL);
   }
   size_program_enter(program, kernel);
-  int base = entry_makes_state(module, entry) ? layout.state_size : layout.zero;
+  int base = layout.scratch = entry_makes_state(module, entry) ? layout.state_size : layout.zero;
+  int state_out = size_state_value(program, VALUE_CAPACITY_OUT, layout.pieces_out);
+  if (kernel_has_home(kernel, HOME_HISTORY, -1)) base = size_step_value(program, STEP_AFTER, base, state_out);
   layout.size = size_step_value(program, STEP_MAX, size_slots_value(program, base, layout.slots), least);
   return layout;
 }
@@ -81,9 +87,10 @@ static LLVMValueRef build_places(const ModuleEmitter *emitter, const Kernel *ker
       continue;
     case HOME_WORKSPACE: place[PLACE_AT] = layout->slots[buffer->slot]; break;
     case HOME_OBJECTIVE: place[PLACE_AT] = layout->zero; break;
-    case HOME_CARRY_IN:
-    case HOME_CARRY_OUT: place[PLACE_AT] = layout->pieces[piece_number(module, false, buffer->slot)]; break;
-    case HOME_FINAL_STATE: place[PLACE_AT] = layout->pieces[piece_number(module, true, buffer->slot)]; break;
+    case HOME_CARRY_IN: place[PLACE_AT] = layout->pieces_in[piece_number(module, false, buffer->slot)]; break;
+    case HOME_HISTORY:
+    case HOME_CARRY_OUT: place[PLACE_AT] = layout->pieces_out[piece_number(module, false, buffer->slot)]; break;
+    case HOME_FINAL_STATE: place[PLACE_AT] = layout->pieces_out[piece_number(module, true, buffer->slot)]; break;
     default: continue;
     }
     place[PLACE_TURNS] = -1;
@@ -132,9 +139,10 @@ static LLVMValueRef plan_constant(const ModuleEmitter *emitter, EntryKind entry,
   Layout layout = layout_create(emitter, entry);
   SizeProgram *program = layout.program;
   int64_t numbers[PLAN_FIELDS] = {
-      [PLAN_SIZE_STEPS] = program->step_count, [PLAN_SIZE] = layout.size, [PLAN_STATE_SIZE] = layout.state_size};
+      [PLAN_SIZE_STEPS] = program->step_count, [PLAN_SIZE] = layout.size, [PLAN_STATE_SIZE] = layout.state_size, [PLAN_SCRATCH] = layout.scratch};
   LLVMValueRef inputs = build_inputs(emitter, entry, &numbers[PLAN_INPUT_COUNT]);
-  program->has_position = true;
+  size_program_place(program);
+  size_state_value(program, VALUE_CAPACITY_IN, layout.pieces_in);
   LLVMValueRef ranges = build_ranges(emitter, entry, program, &numbers[PLAN_RANGE_COUNT]);
   SymbolId stream = program_find_symbol(module->interface, SYMBOL_STREAM);
   bool has_moved = entry != ENTRY_INITIAL && stream != NONE;

@@ -1,8 +1,8 @@
 /* size_program.c - makes the steps that compute sizes.
  *
- * Workspace: [the initial state, when the kernel reads a carried one] [slot 0] [slot 1] ...; each slot is followed by one unused
- * line, so that slots of one size don't start at the same place of the caches' sets. A private slot has the parts of all threads one
- * after the other, each followed by PRIVATE_GAP bytes.
+ * Workspace: [the initial state, when the kernel reads a carried one] [a state to append to, when the kernel does] [slot 0] [slot 1]
+ * ...; each slot is followed by one unused line, so that slots of one size don't start at the same place of the caches' sets. A private
+ * slot has the parts of all threads one after the other, each followed by PRIVATE_GAP bytes.
  * State: seqrt_state_header, then the pieces in the order of the module.
  */
 #include "codegen/size_program.h"
@@ -26,6 +26,11 @@ void size_program_enter(SizeProgram *program, const Kernel *kernel) {
   program->kernel = kernel;
   program->symbols = kernel ? ARENA_ARRAY(program->arena, int, kernel->symbol_count) : NULL;
   for (SymbolId s = 0; kernel && s < kernel->symbol_count; s++) program->symbols[s] = NONE;
+}
+
+void size_program_place(SizeProgram *program) {
+  program->has_position = true;
+  for (SymbolId s = 0; program->kernel && s < program->kernel->symbol_count; s++) program->symbols[s] = NONE;
 }
 
 static int append_step(SizeProgram *program, SizeStep step) {
@@ -83,8 +88,19 @@ int size_symbol_value(SizeProgram *program, SymbolId symbol) {
   const Symbol *info = is_given ? &interface->symbols[symbol] : &program->kernel->symbols[symbol];
   int length = is_given ? module_length_index(program->module, symbol) : NONE;
   if (length >= 0 && program->has_lengths) return VALUE_LENGTHS + length;
-  if (is_given && info->kind == SYMBOL_BATCH) return VALUE_BATCH;
-  if (length < 0 && (is_given || info->kind == SYMBOL_POSITION) && program->has_position) return VALUE_POSITION;
+  switch (info->kind) {
+  case SYMBOL_BATCH: return VALUE_BATCH;
+  case SYMBOL_POSITION:
+    if (program->has_position) return VALUE_POSITION;
+    break;
+  case SYMBOL_HISTORY: /* the capacity bounds it */
+    if (!program->has_position) return VALUE_CAPACITY_OUT;
+    return size_step_value(program, STEP_ADD, VALUE_POSITION, size_symbol_value(program, program_find_symbol(interface, SYMBOL_STREAM)));
+  case SYMBOL_CAPACITY_IN: return VALUE_CAPACITY_IN;
+  case SYMBOL_CAPACITY_OUT: return VALUE_CAPACITY_OUT;
+  case SYMBOL_MOVED: return VALUE_MOVED;
+  default: break;
+  }
   if (is_given || info->kind != SYMBOL_DERIVED)
     internal_error("a size depends on '%s', which is not known where it is needed", info->name);
   int *known = &program->symbols[symbol];
@@ -133,14 +149,20 @@ int size_slots_value(SizeProgram *program, int base, int *out_offsets) {
   return end;
 }
 
-int size_state_value(SizeProgram *program, int *out_offsets) {
+static int piece_bytes(SizeProgram *program, const StatePiece *piece, int capacity) {
+  bool *is_skipped = ARENA_ARRAY(program->arena, bool, piece->rank);
+  if (piece->grown_axis != NONE) is_skipped[piece->grown_axis] = true;
+  int bytes = size_elements_value(program, element_bytes(piece->type), piece->rank, piece->shape, is_skipped);
+  return piece->grown_axis == NONE ? bytes : size_step_value(program, STEP_MUL, bytes, capacity);
+}
+
+int size_state_value(SizeProgram *program, int capacity, int *out_offsets) {
   const Module *module = program->module;
   int end = size_constant_value(program, LINE);
   for (int n = 0; n < module->piece_count; n++) {
     const StatePiece *piece = &module->pieces[n];
-    if (out_offsets) out_offsets[n] = end;
-    int bytes = size_elements_value(program, element_bytes(piece->type), piece->rank, piece->shape, NULL);
-    end = size_step_value(program, STEP_AFTER, end, bytes);
+    if (out_offsets) out_offsets[n] = piece->shown == NONE ? end : out_offsets[piece->shown];
+    if (piece->shown == NONE) end = size_step_value(program, STEP_AFTER, end, piece_bytes(program, piece, capacity));
   }
   return end;
 }

@@ -24,7 +24,7 @@ typedef enum {
 } StepKind;
 
 /* Numbers of the values that are given. */
-enum { VALUE_BATCH, VALUE_POSITION, VALUE_THREADS, VALUE_LENGTHS };
+enum { VALUE_BATCH, VALUE_POSITION, VALUE_CAPACITY_IN, VALUE_CAPACITY_OUT, VALUE_MOVED, VALUE_THREADS, VALUE_LENGTHS };
 
 typedef struct SizeStep {
   StepKind kind;
@@ -52,8 +52,10 @@ int size_symbol_value(SizeProgram *program, SymbolId symbol);
 int size_elements_value(SizeProgram *program, int64_t scale, int rank, const Size *shape, const bool *is_skipped);
 /* The end of the workspace slots of the kernel, from value `base` on; out_offsets (may be NULL): where each begins. */
 int size_slots_value(SizeProgram *program, int base, int *out_offsets);
-/* The size of a state; out_offsets (may be NULL): where its pieces begin. */
-int size_state_value(SizeProgram *program, int *out_offsets);
+/* The size of a state with room for `capacity` steps, a value; out_offsets (may be NULL): where its pieces begin. */
+int size_state_value(SizeProgram *program, int capacity, int *out_offsets);
+/* From here on the position may be used: what depended on it had the capacity as its bound. */
+void size_program_place(SizeProgram *program);
 /* Copies of the kernel's symbols, one after the other; the result is the first. */
 int size_symbol_copies(SizeProgram *program);
 

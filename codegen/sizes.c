@@ -65,16 +65,28 @@ LLVMValueRef build_values(const ModuleEmitter *emitter, LLVMValueRef plan) {
   return LLVMBuildArrayAlloca(emitter->builder, emitter->codegen->type_i64, count, "values");
 }
 
-/* int64 measure(plan, int64 batch, const int64 *lengths, int32 threads, int64 *values): the size of the workspace; fills the values that it
- * depends on. */
+/* What there is room for: at least the steps of the call, but for the initial state. */
+static LLVMValueRef build_room(const ModuleEmitter *emitter, LLVMValueRef plan, LLVMValueRef lengths, LLVMValueRef capacity) {
+  LLVMBuilderRef builder = emitter->builder;
+  if (!module_grows(emitter->module)) return capacity;
+  LLVMValueRef steps = build_load(emitter, lengths, build_i64(emitter, 0));
+  LLVMValueRef is_short = LLVMBuildICmp(builder, LLVMIntSLT, capacity, steps, "");
+  LLVMValueRef is_extended = LLVMBuildAnd(builder, is_short, LLVMBuildNot(builder, build_plan_flag(emitter, plan, FLAG_INITIAL), ""), "");
+  return LLVMBuildSelect(builder, is_extended, steps, capacity, "");
+}
+
+/* int64 measure(plan, int64 batch, const int64 *lengths, int64 capacity, int32 threads,
+ * int64 *values): the size of the workspace; fills the
+ * values that it depends on. */
 static void build_measure(ModuleEmitter *emitter) {
   Codegen *codegen = emitter->codegen;
-  LLVMTypeRef i64 = codegen->type_i64, types[] = {codegen->type_ptr, i64, codegen->type_ptr, codegen->type_i32, codegen->type_ptr};
-  LLVMValueRef function = emitter->measure = build_function(emitter, "measure", i64, types, 5);
-  LLVMValueRef plan = LLVMGetParam(function, 0), lengths = LLVMGetParam(function, 2), values = LLVMGetParam(function, 4);
+  LLVMTypeRef i64 = codegen->type_i64, types[] = {codegen->type_ptr, i64, codegen->type_ptr, i64, codegen->type_i32, codegen->type_ptr};
+  LLVMValueRef function = emitter->measure = build_function(emitter, "measure", i64, types, 6);
+  LLVMValueRef plan = LLVMGetParam(function, 0), lengths = LLVMGetParam(function, 2), values = LLVMGetParam(function, 5);
+  build_store(emitter, build_room(emitter, plan, lengths, LLVMGetParam(function, 3)), values, VALUE_CAPACITY_OUT);
   build_store(emitter, LLVMGetParam(function, 1), values, VALUE_BATCH);
   LLVMTypeRef i32 = codegen->type_i32;
-  LLVMValueRef one_or_more[] = {LLVMGetParam(function, 3), build_i32(emitter, 1)};
+  LLVMValueRef one_or_more[] = {LLVMGetParam(function, 4), build_i32(emitter, 1)};
   LLVMValueRef threads = LLVMBuildCall2(emitter->builder, LLVMFunctionType(i32, (LLVMTypeRef[]){i32, i32}, 2, false),
                                         codegen_intrinsic(codegen, "llvm.smax", i32), one_or_more, 2, "threads");
   build_store(emitter, LLVMBuildZExt(emitter->builder, threads, i64, ""), values, VALUE_THREADS);
@@ -86,23 +98,30 @@ static void build_measure(ModuleEmitter *emitter) {
   build_return_size(emitter, build_plan_value(emitter, plan, PLAN_SIZE, values));
 }
 
-/* int64 workspace_size(int32 entry, int64 batch, const int64 *lengths, int32 threads) */
+static LLVMValueRef build_is_natural(const ModuleEmitter *emitter, LLVMValueRef value) {
+  return LLVMBuildICmp(emitter->builder, LLVMIntSGE, value, build_i64(emitter, 0), "");
+}
+
+/* int64 workspace_size(int32 entry, int64 batch, const int64 *lengths, int64 capacity, int32 threads) */
 static void build_workspace_size(ModuleEmitter *emitter) {
   Codegen *codegen = emitter->codegen;
   LLVMBuilderRef builder = emitter->builder;
-  LLVMTypeRef types[] = {codegen->type_i32, codegen->type_i64, codegen->type_ptr, codegen->type_i32};
-  LLVMValueRef function = emitter->workspace_size = build_function(emitter, "workspace_size", codegen->type_i64, types, 4);
+  LLVMTypeRef types[] = {codegen->type_i32, codegen->type_i64, codegen->type_ptr, codegen->type_i64,
+                         codegen->type_i32};
+  LLVMValueRef function = emitter->workspace_size = build_function(emitter, "workspace_size", codegen->type_i64, types, 5);
   LLVMValueRef entry = LLVMGetParam(function, 0), batch = LLVMGetParam(function, 1), lengths = LLVMGetParam(function, 2);
+  LLVMValueRef capacity = LLVMGetParam(function, 3);
   int count = module_length_count(emitter->module);
   build_size_guard(emitter, LLVMBuildICmp(builder, LLVMIntULT, entry, build_i32(emitter, ENTRY_COUNT), ""));
   build_size_guard(emitter, build_is_positive(emitter, batch));
+  build_size_guard(emitter, build_is_natural(emitter, capacity));
   if (count) build_size_guard(emitter, LLVMBuildNot(builder, build_is_null(emitter, lengths), ""));
   for (int n = 0; n < count; n++)
     build_size_guard(emitter, build_is_positive(emitter, build_load(emitter, lengths, build_i64(emitter, n))));
   LLVMValueRef plan = build_plan_address(emitter, LLVMBuildZExt(builder, entry, codegen->type_i64, ""));
   build_size_guard(emitter, LLVMBuildNot(builder, build_is_null(emitter, build_plan_field(emitter, plan, PLAN_BODY)), ""));
-  LLVMValueRef arguments[] = {plan, batch, lengths, LLVMGetParam(function, 3), build_values(emitter, plan)};
-  LLVMBuildRet(builder, build_call(emitter, emitter->measure, arguments, 5));
+  LLVMValueRef arguments[] = {plan, batch, lengths, capacity, LLVMGetParam(function, 4), build_values(emitter, plan)};
+  LLVMBuildRet(builder, build_call(emitter, emitter->measure, arguments, 6));
 }
 
 /* The declared state (counted in the interface) that a piece holds the value of. They are matched by name, as the ports of the
@@ -116,26 +135,30 @@ static int declared_state_of(const Module *module, const StatePiece *piece) {
   internal_error("piece '%s' of the state belongs to no declared state", piece->name);
 }
 
-/* The values of the program of a state, which depends on the batch only, computed in the current function. */
+/* The values of the program of a state, computed in the current function, whose last parameters are batch, lengths, capacity. */
 static LLVMValueRef build_state_values(const ModuleEmitter *emitter, const SizeProgram *program, LLVMValueRef steps,
-                                       LLVMValueRef batch) {
+                                       LLVMValueRef function) {
+  unsigned first = LLVMCountParams(function) - 3;
+  LLVMValueRef batch = LLVMGetParam(function, first), capacity = LLVMGetParam(function, first + 2);
   build_size_guard(emitter, build_is_positive(emitter, batch));
+  build_size_guard(emitter, build_is_natural(emitter, capacity));
   LLVMValueRef count = build_i64(emitter, program->given_count + program->step_count);
   LLVMValueRef values = LLVMBuildArrayAlloca(emitter->builder, emitter->codegen->type_i64, count, "values");
   build_store(emitter, batch, values, VALUE_BATCH);
+  build_store(emitter, capacity, values, VALUE_CAPACITY_OUT);
   LLVMValueRef arguments[] = {steps, build_i64(emitter, 0), build_i64(emitter, program->step_count), values};
   build_call(emitter, emitter->evaluate, arguments, 4);
   return values;
 }
 
-/* int64 state_size(int64 batch), int64 state_offset(int32 state, int64 batch) */
+/* int64 state_size(int64 batch, const int64 *lengths, int64 capacity), int64 state_offset(int32 state, the same) */
 static void build_state_functions(ModuleEmitter *emitter) {
   const Module *module = emitter->module;
   Codegen *codegen = emitter->codegen;
   LLVMBuilderRef builder = emitter->builder;
   SizeProgram *program = size_program_create(codegen->arena, module, false);
   int *offsets = ARENA_ARRAY(codegen->arena, int, module->piece_count), zero = size_constant_value(program, 0);
-  int size = size_state_value(program, offsets), count = module_port_count(module, PORT_STATE);
+  int size = size_state_value(program, VALUE_CAPACITY_OUT, offsets), count = module_port_count(module, PORT_STATE);
   int64_t *numbers = ARENA_ARRAY(codegen->arena, int64_t, count);
   for (int n = 0; n < count; n++) numbers[n] = zero;
   for (int n = 0; n < module->piece_count; n++)
@@ -143,15 +166,15 @@ static void build_state_functions(ModuleEmitter *emitter) {
   LLVMValueRef steps = build_size_steps(emitter, program);
   LLVMValueRef table = build_numbers(emitter, "state_offsets", codegen->type_i32, numbers, count);
 
-  LLVMTypeRef types[] = {codegen->type_i32, codegen->type_i64};
-  LLVMValueRef function = emitter->state_size = build_function(emitter, "state_size", codegen->type_i64, types + 1, 1);
-  LLVMValueRef values = build_state_values(emitter, program, steps, LLVMGetParam(function, 0));
+  LLVMTypeRef types[] = {codegen->type_i32, codegen->type_i64, codegen->type_ptr, codegen->type_i64};
+  LLVMValueRef function = emitter->state_size = build_function(emitter, "state_size", codegen->type_i64, types + 1, 3);
+  LLVMValueRef values = build_state_values(emitter, program, steps, function);
   build_return_size(emitter, build_load(emitter, values, build_i64(emitter, size)));
 
-  function = emitter->state_offset = build_function(emitter, "state_offset", codegen->type_i64, types, 2);
+  function = emitter->state_offset = build_function(emitter, "state_offset", codegen->type_i64, types, 4);
   LLVMValueRef state = LLVMGetParam(function, 0);
   build_size_guard(emitter, LLVMBuildICmp(builder, LLVMIntULT, state, build_i32(emitter, count), ""));
-  values = build_state_values(emitter, program, steps, LLVMGetParam(function, 1));
+  values = build_state_values(emitter, program, steps, function);
   LLVMValueRef row = LLVMBuildZExt(builder, state, codegen->type_i64, "");
   build_return_size(emitter, build_load(emitter, values, build_table_number(emitter, table, row, 1, 0)));
 }

@@ -91,23 +91,38 @@ static LLVMValueRef build_fill_views(ModuleEmitter *emitter) {
   return function;
 }
 
-/* The position in the given state, 0 without one. */
-static LLVMValueRef build_position(const Runner *runner) {
+/* A number in the header of the given state, 0 without one. */
+static LLVMValueRef build_header_number(const Runner *runner, int number) {
   const ModuleEmitter *emitter = runner->emitter;
   LLVMBuilderRef builder = emitter->builder;
   LLVMTypeRef i64 = emitter->codegen->type_i64;
-  LLVMBasicBlockRef start = LLVMGetInsertBlock(builder), given = build_block(emitter, "position"),
+  LLVMBasicBlockRef start = LLVMGetInsertBlock(builder), given = build_block(emitter, "header"),
                     done = build_block(emitter, "begin");
   LLVMBuildCondBr(builder, build_is_null(emitter, runner->call_state_in), done, given);
   LLVMPositionBuilderAtEnd(builder, given);
-  LLVMValueRef loaded = LLVMBuildLoad2(builder, i64, runner->call_state_in, "");
+  LLVMValueRef address = build_value_slot(emitter, runner->call_state_in, build_i64(emitter, number));
+  LLVMValueRef loaded = LLVMBuildLoad2(builder, i64, address, "");
   LLVMBuildBr(builder, done);
   LLVMPositionBuilderAtEnd(builder, done);
-  LLVMValueRef position = LLVMBuildPhi(builder, i64, "position");
+  LLVMValueRef result = LLVMBuildPhi(builder, i64, "");
   LLVMValueRef values[] = {build_i64(emitter, 0), loaded};
   LLVMBasicBlockRef blocks[] = {start, given};
-  LLVMAddIncoming(position, values, blocks, 2);
-  return position;
+  LLVMAddIncoming(result, values, blocks, 2);
+  return result;
+}
+
+/* Position, capacity of the given state, and the steps that must be copied as the new state does not take its place. */
+static void build_header_values(Runner *runner) {
+  const ModuleEmitter *emitter = runner->emitter;
+  LLVMBuilderRef builder = emitter->builder;
+  runner->position = build_header_number(runner, HEADER_POSITION);
+  LLVMBuildStore(builder, runner->position, build_value_slot(emitter, runner->values, build_i64(emitter, VALUE_POSITION)));
+  if (!module_grows(emitter->module)) return;
+  LLVMValueRef capacity = build_header_number(runner, HEADER_CAPACITY);
+  LLVMValueRef stays = LLVMBuildICmp(builder, LLVMIntEQ, runner->call_state_in, runner->state_out, "");
+  LLVMValueRef moved = LLVMBuildSelect(builder, stays, build_i64(emitter, 0), runner->position, "");
+  LLVMBuildStore(builder, capacity, build_value_slot(emitter, runner->values, build_i64(emitter, VALUE_CAPACITY_IN)));
+  LLVMBuildStore(builder, moved, build_value_slot(emitter, runner->values, build_i64(emitter, VALUE_MOVED)));
 }
 
 static void build_call_store(const ModuleEmitter *emitter, LLVMValueRef call, int field, LLVMValueRef value) {
@@ -126,6 +141,7 @@ static void build_initial_state(const Runner *runner) {
   build_copy(emitter, runner->copy, runner->call, emitter->call_type);
   build_call_store(emitter, runner->copy, CALL_STATE_OUT, runner->workspace);
   build_call_store(emitter, runner->copy, CALL_OUTPUTS, build_null(emitter));
+  build_call_store(emitter, runner->copy, CALL_CAPACITY, build_i64(emitter, 0));
   build_call_store(emitter, runner->copy, CALL_WORKSPACE, build_bytes_after(emitter, runner->workspace, state_size));
   LLVMValueRef arguments[] = {runner->copy, build_plan_address(emitter, build_i64(emitter, ENTRY_INITIAL))};
   LLVMValueRef status = build_call(emitter, runner->function, arguments, 2);
@@ -183,6 +199,10 @@ static LLVMValueRef build_home(const Runner *runner, BufferHome home) {
   case HOME_CARRY_IN: return runner->state_in;
   case HOME_CARRY_OUT:
   case HOME_FINAL_STATE: return runner->state_out;
+  case HOME_HISTORY:
+    return LLVMBuildSelect(builder, build_is_null(emitter, runner->state_out),
+                           build_bytes_after(emitter, runner->workspace, build_plan_value(emitter, runner->plan, PLAN_SCRATCH, runner->values)),
+                           runner->state_out, "");
   case HOME_INPUT_GRADIENT: return build_call_field(emitter, call, CALL_INPUT_GRADIENTS);
   case HOME_STATE_GRADIENT: return build_call_field(emitter, call, CALL_STATE_GRADIENTS);
   case HOME_COUNT: break;
@@ -251,7 +271,7 @@ static void build_run_body(const Runner *runner) {
   LLVMPositionBuilderAtEnd(builder, done);
 }
 
-/* The number of steps done and whose state it is. */
+/* The number of steps done, whose state it is, and how many steps it has room for. */
 static void build_state_header(const Runner *runner) {
   const ModuleEmitter *emitter = runner->emitter;
   LLVMBuilderRef builder = emitter->builder;
@@ -261,7 +281,9 @@ static void build_state_header(const Runner *runner) {
   LLVMValueRef moved = build_plan_value(emitter, runner->plan, PLAN_MOVED, runner->values);
   LLVMBuildStore(builder, LLVMBuildAdd(builder, runner->position, moved, ""), runner->state_out);
   LLVMBuildStore(builder, build_i64(emitter, (int64_t)module_fingerprint(emitter->module)),
-                 build_value_slot(emitter, runner->state_out, build_i64(emitter, 1)));
+                 build_value_slot(emitter, runner->state_out, build_i64(emitter, HEADER_FINGERPRINT)));
+  LLVMValueRef capacity = module_grows(emitter->module) ? build_call_field(emitter, runner->call, CALL_CAPACITY) : build_i64(emitter, 0);
+  LLVMBuildStore(builder, capacity, build_value_slot(emitter, runner->state_out, build_i64(emitter, HEADER_CAPACITY)));
   LLVMBuildBr(builder, done);
   LLVMPositionBuilderAtEnd(builder, done);
 }
@@ -278,8 +300,7 @@ static void build_preparation(Runner *runner) {
   runner->call_state_in = LLVMBuildSelect(builder, is_initial, build_null(emitter), state_in, "");
   runner->state_out = build_call_field(emitter, runner->call, CALL_STATE_OUT);
   runner->workspace = build_call_field(emitter, runner->call, CALL_WORKSPACE);
-  runner->position = build_position(runner);
-  LLVMBuildStore(builder, runner->position, build_value_slot(emitter, runner->values, build_i64(emitter, VALUE_POSITION)));
+  build_header_values(runner);
   LLVMValueRef rest[] = {build_plan_field(emitter, runner->plan, PLAN_STEPS), build_plan_field(emitter, runner->plan, PLAN_SIZE_STEPS),
                          build_plan_field(emitter, runner->plan, PLAN_STEP_COUNT), runner->values};
   build_call(emitter, emitter->evaluate, rest, 4);

@@ -14,6 +14,7 @@ typedef struct CompiledRun {
   CheckForm form;
   const seqrt_model *model;
   int64_t batch, *lengths;
+  int64_t capacity; /* of the state: more than is needed */
   const float **parameters;
   void **inputs; /* float or int32_t */
   const float **initial_states;
@@ -38,8 +39,11 @@ static void *allocate_result(Arena *arena, int64_t elements) {
   return data;
 }
 
+enum { SPARE_STEPS = 5 };
+
 static int64_t extent(const CompiledRun *run, int64_t code) {
   if (code >= 0) return code;
+  if (code == SEQRT_AXIS_STEPS) return run->lengths[0];
   return code == SEQRT_AXIS_BATCH ? run->batch : run->lengths[-2 - code];
 }
 
@@ -118,11 +122,13 @@ static CompiledRun *run_create(Check *check, CheckForm form) {
     const ReferenceTensor *tensor = check_find(check, "cotangent.", model->outputs[i].name);
     if (tensor) run->cotangents[i] = narrow(arena, tensor, SEQRT_F32);
   }
-  run->state = allocate_aligned(arena, model->state_size(run->batch));
+  run->capacity = model->grows ? run->lengths[0] + SPARE_STEPS : 0;
+  run->state = allocate_aligned(arena, model->state_size(run->batch, run->lengths, run->capacity));
   run->call = (seqrt_call){.abi_version = SEQRT_ABI_VERSION,
                            .context = check->context,
                            .batch = run->batch,
                            .lengths = run->lengths,
+                           .capacity = run->capacity,
                            .parameters = run->parameters,
                            .inputs = (const void *const *)run->inputs,
                            .initial_states = run->initial_states,
@@ -133,7 +139,8 @@ static CompiledRun *run_create(Check *check, CheckForm form) {
 
 /* False after a BAD line. */
 static bool run_entry(CompiledRun *run, seqrt_entry_kind entry) {
-  int64_t size = run->model->workspace_size((int32_t)entry, run->batch, run->call.lengths, run->call.context ? run->call.context->thread_count : 1);
+  int32_t threads = run->call.context ? run->call.context->thread_count : 1;
+  int64_t size = run->model->workspace_size((int32_t)entry, run->batch, run->call.lengths, run->call.capacity, threads);
   Arena *scratch = arena_create(); /* pieces are many */
   run->call.workspace = allocate_aligned(scratch, size);
   int32_t code = run->model->entries[entry](&run->call);
@@ -160,11 +167,23 @@ static void compare_outputs(CompiledRun *run) {
   }
 }
 
+/* A declared state without the places that its steps have not filled. */
+static const char *filled_part(const CompiledRun *run, const seqrt_tensor *state, const char *data) {
+  int axis = 0;
+  while (axis < state->rank && state->shape[axis] != SEQRT_AXIS_STEPS) axis++;
+  if (axis == state->rank) return data;
+  int64_t outer = extent_product(run, state, 0, axis);
+  size_t step = 4 * (size_t)extent_product(run, state, axis + 1, state->rank), filled = step * (size_t)run->lengths[0];
+  char *part = arena_allocate(run->check->arena, filled * (size_t)outer);
+  for (int64_t o = 0; o < outer; o++) memcpy(part + filled * (size_t)o, data + step * (size_t)(o * run->capacity), filled);
+  return part;
+}
+
 static void compare_states(CompiledRun *run) {
   for (int i = 0; i < run->model->state_count; i++) {
     const seqrt_tensor *state = &run->model->states[i];
-    const char *data = (const char *)run->state + run->model->state_offset(i, run->batch);
-    compare(run, "state.", state->name, data, state->dtype, element_count(run, state));
+    const char *data = (const char *)run->state + run->model->state_offset(i, run->batch, run->lengths, run->capacity);
+    compare(run, "state.", state->name, filled_part(run, state, data), state->dtype, element_count(run, state));
   }
 }
 
@@ -231,6 +250,7 @@ static bool run_gradient(CompiledRun *run) {
   run->call.state_gradients = states;
   run->call.outputs = NULL;
   run->call.state_out = NULL;
+  run->call.capacity = 0;
   run->call.cotangents = model->has_objective ? NULL : run->cotangents;
   run->call.objective = model->has_objective ? &run->objective : NULL;
   if (!run_entry(run, SEQRT_GRADIENT)) return false;

@@ -35,7 +35,12 @@ typedef enum {
   SYMBOL_STREAM,   /* the length that is cut into chunks and steps: time */
   SYMBOL_LENGTH,   /* another length, present as a whole */
   SYMBOL_POSITION, /* steps done before this call: absolute time of index 0 of the stream */
-  SYMBOL_DERIVED   /* kernels only: computed from the symbols before it */
+  SYMBOL_HISTORY,  /* steps done by the end of this call: the position and the stream together */
+  /* kernels only */
+  SYMBOL_CAPACITY_IN,  /* steps that the state which a call comes with has room for */
+  SYMBOL_CAPACITY_OUT, /* that the one which it leaves has room for */
+  SYMBOL_MOVED,        /* steps done before that are copied from the one to the other */
+  SYMBOL_DERIVED       /* computed from the symbols before it */
 } SymbolKind;
 typedef struct Symbol {
   SymbolKind kind;
@@ -58,7 +63,8 @@ typedef struct Tensor {
   SourceRange source;
   /* Values of another tensor before the first step (or after the last): this tensor is [slots, rest of the axes],
    * slot m standing for index m - slots (`is_after`: high + m) of axis `boundary_axis` of tensor `boundary_of`. NONE for others.
-   * Made by the front end from boundary equations or as zero; carried from chunk to chunk by pass_carry. */
+   * Made by the front end from boundary equations or as zero; carried from chunk to chunk by pass_carry. Where the slots are as
+   * many as the position, they are all steps before this call: see pass_history. */
   TensorId boundary_of;
   int boundary_axis;
   bool is_after;

@@ -19,15 +19,16 @@ static const char *check_symbols(const Program *program) {
   for (int n = 0; n < program->symbol_count; n++) {
     const Symbol *symbol = &program->symbols[n];
     if (!symbol->name || !*symbol->name) return arena_format(program->arena, "symbol %d has no name", n);
-    if (symbol->kind == SYMBOL_DERIVED || symbol->formula)
-      return arena_format(program->arena, "'%s' is derived, which belongs to kernels", symbol->name);
+    if (symbol->kind >= SYMBOL_CAPACITY_IN || symbol->formula)
+      return arena_format(program->arena, "'%s' is %s, which belongs to kernels", symbol->name, symbol_kind_names[symbol->kind]);
     if (symbol->kind != SYMBOL_LENGTH && seen[symbol->kind]++)
       return arena_format(program->arena, "'%s' is a second %s", symbol->name, symbol_kind_names[symbol->kind]);
     for (int m = 0; m < n; m++)
       if (!strcmp(program->symbols[m].name, symbol->name))
         return arena_format(program->arena, "two symbols are named '%s'", symbol->name);
   }
-  return NULL;
+  bool has_parts = seen[SYMBOL_STREAM] && seen[SYMBOL_POSITION];
+  return seen[SYMBOL_HISTORY] && !has_parts ? "there is a history, but not both a stream and a position" : NULL;
 }
 
 static const char *check_indices(const Program *program) {
@@ -52,7 +53,9 @@ static const char *check_boundary(const Program *program, const Tensor *tensor) 
                         tensor->boundary_axis, of->name, of->rank);
   if (tensor->rank != of->rank || tensor->type != of->type)
     return arena_format(program->arena, "'%s' is the boundary of '%s' but has another rank or type", tensor->name, of->name);
-  if (tensor->shape[0].symbol != NONE || tensor->shape[0].constant < 1)
+  SymbolId slots = tensor->shape[0].symbol;
+  bool is_history = slots != NONE && program->symbols[slots].kind == SYMBOL_POSITION && tensor->shape[0].constant == 0;
+  if (!is_history && (slots != NONE || tensor->shape[0].constant < 1))
     return arena_format(program->arena, "axis 0 of the boundary '%s' is no number of slots", tensor->name);
   for (int axis = 0, other = 0; other < of->rank; other++) {
     if (other == tensor->boundary_axis) continue;
@@ -194,9 +197,20 @@ static unsigned owners_of(PortKind kind) {
   }
 }
 
-static bool same_shape(const Tensor *a, const Tensor *b) {
+static bool is_of_kind(const Program *program, Size size, SymbolKind kind) {
+  return size.symbol != NONE && size.constant == 0 && program->symbols[size.symbol].kind == kind;
+}
+
+/* What comes in are the steps before the call, what goes out those before and in it. */
+static bool same_size(const Program *program, Size a, Size b) {
+  bool is_grown = is_of_kind(program, a, SYMBOL_HISTORY) &&
+                  (is_of_kind(program, b, SYMBOL_POSITION) || is_of_kind(program, b, SYMBOL_STREAM));
+  return size_equal(a, b) || is_grown;
+}
+
+static bool same_shape(const Program *program, const Tensor *a, const Tensor *b) {
   bool is_same = a->rank == b->rank && a->type == b->type;
-  for (int axis = 0; is_same && axis < a->rank; axis++) is_same = size_equal(a->shape[axis], b->shape[axis]);
+  for (int axis = 0; is_same && axis < a->rank; axis++) is_same = same_size(program, a->shape[axis], b->shape[axis]);
   return is_same;
 }
 
@@ -207,7 +221,7 @@ static const char *check_owner(const Program *program, const Port *port) {
   if (!has_port(program, port->of)) return "belongs to a port that is not there";
   const Port *of = &program->ports[port->of];
   if (!(owners & 1u << of->kind)) return "belongs to a port of a wrong kind";
-  if (!same_shape(&program->tensors[port->tensor], &program->tensors[of->tensor]))
+  if (!same_shape(program, &program->tensors[port->tensor], &program->tensors[of->tensor]))
     return "has not the shape and type of the port it belongs to";
   return NULL;
 }

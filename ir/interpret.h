@@ -15,7 +15,7 @@ typedef struct Interpretation {
   double **values;    /* [tensor_count]; for a tensor without equation given by the caller, NULL meaning zeros */
 } Interpretation;
 
-/* `symbols` gives the run-time sizes. */
+/* `symbols` gives the run-time sizes; a history follows from position and stream. */
 Interpretation *interpretation_create(Arena *arena, const Program *program, const int64_t *symbols);
 int64_t interpretation_size(const Interpretation *interpretation, Size size);
 int64_t interpretation_elements(const Interpretation *interpretation, TensorId tensor);

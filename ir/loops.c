@@ -3,7 +3,7 @@
 
 const char *const home_names[HOME_COUNT] = {"workspace",          "parameter",      "input",         "state",     "output",
                                             "objective",          "cotangent",      "carry_in",      "carry_out", "final_state",
-                                            "parameter_gradient", "input_gradient", "state_gradient"};
+                                            "history",            "parameter_gradient", "input_gradient", "state_gradient"};
 const char *const loop_names[] = {"for", "parallel", "vector"};
 const char *const entry_names[ENTRY_COUNT] = {"forward", "objective", "gradient", "initial"};
 

@@ -26,6 +26,7 @@ typedef enum {
   HOME_CARRY_IN,      /* piece `slot` of call.state_in */
   HOME_CARRY_OUT,     /* piece `slot` of call.state_out */
   HOME_FINAL_STATE,   /* declared piece `slot` of call.state_out */
+  HOME_HISTORY,       /* carried piece `slot`, of all steps so far, of call.state_out; without one in the workspace */
   HOME_PARAMETER_GRADIENT, /* call.parameter_gradients[first slot of parameter `slot` + turn] */
   HOME_INPUT_GRADIENT,     /* call.input_gradients[slot] */
   HOME_STATE_GRADIENT,     /* call.state_gradients[slot] */
@@ -149,6 +150,8 @@ typedef struct StatePiece {
   Size *shape;
   int port; /* of the interface program; FINAL_STATE pieces come after all CARRY pieces */
   bool is_declared;
+  int grown_axis; /* has room for as many steps as the capacity, whatever the shape says; NONE: no axis grows */
+  int shown;      /* a declared one that is the carried piece of this number; NONE: it has a place of its own */
 } StatePiece;
 
 /* An integer input whose values are used as indices must lie in low <= v < high. */
@@ -166,6 +169,7 @@ typedef struct Module {
   StatePiece *pieces;
   int check_count;
   InputCheck *checks;
+  int64_t most_steps;      /* a table that is read by position ends there; 0: no limit */
   bool has_step;           /* chunk and step exist */
   const char *why_no_step; /* otherwise: the reason with file:line */
   bool has_objective;

@@ -196,7 +196,10 @@ void loops_print(Text *text, const Module *module) {
     name_print(text, piece->name);
     text_format(text, ": %s", type_names[piece->type]);
     shape_print(text, names, piece->rank, piece->shape);
-    text_format(text, " port %d%s\n", piece->port, piece->is_declared ? " declared" : "");
+    text_format(text, " port %d%s", piece->port, piece->is_declared ? " declared" : "");
+    if (piece->grown_axis != NONE) text_format(text, " grows %d", piece->grown_axis);
+    if (piece->shown != NONE) text_format(text, " shows %d", piece->shown);
+    text_add(text, "\n");
   }
   for (int n = 0; n < module->check_count; n++)
     text_format(text, "  check input %d in %lld .. %lld\n", module->checks[n].input, (long long)module->checks[n].low,

@@ -1,7 +1,8 @@
 /* program_text.c - symbols and indices in text; see program_text.h. */
 #include "ir/program_text.h"
 
-const char *const symbol_kind_names[] = {"batch", "stream", "length", "position", "derived"};
+const char *const symbol_kind_names[] = {"batch", "stream", "length", "position", "history",
+                                         "capacity_in", "capacity_out", "moved", "derived"};
 
 void symbols_print(Text *text, Names names, int count, const Symbol *symbols) {
   for (int n = 0; n < count; n++) {

@@ -26,24 +26,31 @@ static int stored_at(const Carrying *carrying, TensorId id) {
   return batch;
 }
 
-/* X.carry[m, ...] = X[T - slots + m, ...], outside of it X.before[T + m, ...]. */
+static bool is_history(const Program *program, TensorId before) {
+  SymbolId slots = program->tensors[before].shape[0].symbol;
+  return slots != NONE && program->symbols[slots].kind == SYMBOL_POSITION;
+}
+
+/* X.carry[m, ...] = X[T - slots + m, ...], outside of it X.before[T + m, ...]. All steps so far are X[m - position, ...], outside
+ * of it X.before[m, ...]. */
 static TensorId define_carry(Carrying *carrying, TensorId before) {
   Program *program = carrying->program;
   Arena *arena = program->arena;
   TensorId of = program->tensors[before].boundary_of;
   int axis = program->tensors[before].boundary_axis, rank = program->tensors[before].rank;
-  int64_t slots = program->tensors[before].shape[0].constant;
   const char *name = arena_format(arena, "%s.carry", program->tensors[of].name);
-  TensorId carry = program_add_tensor(program, name, program->tensors[before].type, rank, program->tensors[before].shape);
+  Size *shape = arena_copy(arena, program->tensors[before].shape, sizeof *shape * (size_t)rank);
+  bool grows = is_history(program, before);
+  const Expr *slots = size_expr(arena, shape[0]), *shift = grows ? expr_integer(arena, 0) : expr_symbol(arena, carrying->stream);
+  if (grows) shape[0] = size_symbol(program_find_symbol(program, SYMBOL_HISTORY));
+  TensorId carry = program_add_tensor(program, name, program->tensors[before].type, rank, shape);
   program->tensors[carry].source = program->tensors[of].source;
   IndexId *indices = ARENA_ARRAY(arena, IndexId, rank);
   program_add_indices(program, carry, NULL, indices);
   const Expr **at_end = ARENA_ARRAY(arena, const Expr *, rank), **at_start = ARENA_ARRAY(arena, const Expr *, rank);
-  const Expr *slot = expr_index(arena, indices[0]), *length = expr_symbol(arena, carrying->stream);
-  for (int n = 0, next = 1; n < rank; n++)
-    at_end[n] = n == axis ? expr_binary(arena, OP_ADD, expr_binary(arena, OP_SUB, length, expr_integer(arena, slots)), slot)
-                          : expr_index(arena, indices[next++]);
-  for (int n = 0; n < rank; n++) at_start[n] = n == 0 ? expr_binary(arena, OP_ADD, length, slot) : expr_index(arena, indices[n]);
+  const Expr *slot = expr_binary(arena, OP_ADD, shift, expr_index(arena, indices[0]));
+  for (int n = 0, next = 1; n < rank; n++) at_end[n] = n == axis ? expr_binary(arena, OP_SUB, slot, slots) : expr_index(arena, indices[next++]);
+  for (int n = 0; n < rank; n++) at_start[n] = n == 0 ? slot : expr_index(arena, indices[n]);
   const Expr *earlier = program_read(program, before, at_start, NULL);
   Equation equation = {.target = carry, .indices = indices, .source = program->tensors[of].source};
   equation.value = program_read(program, of, at_end, earlier);

@@ -2,27 +2,30 @@
  *
  * A tensor that a loop over time defines and that is read at lags has a boundary tensor for what lies before the first step.
  * Its buffer gets that many more places at the front, filled before the loop, so that h[t-1] is one plain load for every t.
+ * Where the boundary is all steps before the call, the buffer is the piece of the state that the call leaves: its values are
+ * appended to those that lie there already, or are copied there first.
  */
 #include "passes/lower.h"
 
 const Expr *halo_index(const Lowering *lowering, TensorId tensor, int axis, const Expr *index) {
   const Halo *halo = &lowering->halos[tensor];
   if (lowering->band_rows[tensor]) return band_index(lowering, tensor, axis, index);
-  if (!halo->slots || halo->axis != axis) return index;
-  return expr_binary(lowering->arena, OP_ADD, index, integer(lowering, halo->slots));
+  if (!halo->is_there || halo->axis != axis) return index;
+  return expr_binary(lowering->arena, OP_ADD, index, size_expr(lowering->arena, halo->slots));
 }
 
 bool is_halo_read(const Lowering *lowering, const Expr *read) {
   const Halo *halo = &lowering->halos[read->id];
   const Expr *outside = read->outside;
-  if (!halo->slots || !outside || outside->op != OP_READ || outside->id != halo->before || outside->outside) return false;
+  if (!halo->is_there || !outside || outside->op != OP_READ || outside->id != halo->before || outside->outside) return false;
   const Tensor *tensor = &lowering->program->tensors[read->id];
   Ranges ranges = lowering_ranges(lowering);
   for (int n = 0; n < read->arg_count; n++) {
     int place = n == halo->axis ? 0 : n < halo->axis ? n + 1 : n; /* the boundary's slot is its axis 0 */
     const Expr *room = expr_binary(lowering->arena, OP_SUB, size_expr(lowering->arena, tensor->shape[n]), read->args[n]);
-    if (!expr_equal(outside->args[place], halo_index(lowering, read->id, n, read->args[n]))) return false;
-    if (!ranges_prove_at_least(&ranges, read->args[n], n == halo->axis ? -halo->slots : 0)) return false;
+    const Expr *index = halo_index(lowering, read->id, n, read->args[n]);
+    if (!expr_equal(outside->args[place], index)) return false;
+    if (!ranges_prove_at_least(&ranges, index, 0)) return false;
     if (!ranges_prove_at_least(&ranges, room, 1)) return false;
   }
   return true;
@@ -46,23 +49,84 @@ static bool is_known(const Program *program, TensorId tensor) {
   return program->definition[tensor] != NONE || has_port(program, tensor);
 }
 
-void plan_halos(Lowering *lowering, const ScheduleNode *nodes) {
+SymbolId kernel_symbol(Lowering *lowering, SymbolKind kind) {
+  static const char *const names[SYMBOL_DERIVED] = {
+      [SYMBOL_CAPACITY_IN] = "capacity_in", [SYMBOL_CAPACITY_OUT] = "capacity_out", [SYMBOL_MOVED] = "moved"};
+  Kernel *kernel = lowering->kernel;
+  for (int n = 0; n < kernel->symbol_count; n++)
+    if (kernel->symbols[n].kind == kind) return n;
+  Symbol symbol = {.kind = kind, .name = names[kind]};
+  ARENA_PUSH(lowering->arena, kernel->symbols, kernel->symbol_count, symbol);
+  return kernel->symbol_count - 1;
+}
+
+static bool is_of_kind(const Program *program, Size size, SymbolKind kind) {
+  return size.symbol != NONE && program->symbols[size.symbol].kind == kind;
+}
+
+static void plan_histories(Lowering *lowering) {
   const Program *program = lowering->program;
-  if (!lowering->halos) lowering->halos = ARENA_ARRAY(lowering->arena, Halo, program->tensor_count);
+  for (TensorId n = 0; n < program->tensor_count; n++) {
+    const Tensor *before = &program->tensors[n];
+    if (before->boundary_of == NONE || !is_of_kind(program, before->shape[0], SYMBOL_POSITION)) continue;
+    if (program_port_of_tensor(program, n, PORT_CARRY_IN) == NONE || program->definition[before->boundary_of] == NONE) continue;
+    lowering->halos[before->boundary_of] = (Halo){true, true, before->shape[0], before->boundary_axis, n};
+  }
+}
+
+static void plan_loops(Lowering *lowering, const ScheduleNode *nodes) {
+  const Program *program = lowering->program;
   for (const ScheduleNode *node = nodes; node; node = node->next) {
     if (node->equation != NONE) continue;
     for (int m = 0; m < node->member_count; m++) {
       TensorId target = program->equations[node->members[m]].target, before = boundary_before(program, target, node->axes[m]);
       bool is_folded = lowering->is_folded[target * MOST_AXES + node->axes[m]];
-      if (before == NONE || (is_folded && !lowering->is_contracted[target]) || has_port(program, target) || !is_known(program, before)) continue;
-      lowering->halos[target] = (Halo){(int)program->tensors[before].shape[0].constant, node->axes[m], before};
+      if (before == NONE || lowering->halos[target].is_there) continue;
+      if ((is_folded && !lowering->is_contracted[target]) || has_port(program, target) || !is_known(program, before)) continue;
+      lowering->halos[target] = (Halo){true, false, program->tensors[before].shape[0], node->axes[m], before};
     }
-    plan_halos(lowering, node->body);
+    plan_loops(lowering, node->body);
   }
 }
 
-/* buffer[.., m - slots, ..] = before[m, ..] for all m, over the axes that no loop around binds. */
-static void fill_halo(Lowering *lowering, int equation, const Halo *halo) {
+void plan_halos(Lowering *lowering, const ScheduleNode *schedule) {
+  lowering->halos = ARENA_ARRAY(lowering->arena, Halo, lowering->program->tensor_count);
+  plan_histories(lowering);
+  plan_loops(lowering, schedule);
+}
+
+static int carry_number(const Program *program, TensorId past) {
+  int in = program_port_of_tensor(program, past, PORT_CARRY_IN), number = 0;
+  for (int n = 0; n < program->port_count; n++) {
+    if (program->ports[n].kind != PORT_CARRY_OUT) continue;
+    if (program->ports[n].of == in) return number;
+    number++;
+  }
+  internal_error("'%s' comes in but does not go out", program->tensors[past].name);
+}
+
+BufferId history_buffer(Lowering *lowering, TensorId tensor) {
+  const Halo *halo = &lowering->halos[tensor];
+  const Tensor *t = &lowering->program->tensors[tensor];
+  Size *shape = arena_copy(lowering->arena, t->shape, sizeof *shape * (size_t)t->rank);
+  shape[halo->axis] = size_symbol(kernel_symbol(lowering, SYMBOL_CAPACITY_OUT));
+  return kernel_add_buffer(lowering->kernel, t->name, t->type, t->rank, shape, HOME_HISTORY, carry_number(lowering->program, halo->before));
+}
+
+bool is_history_result(const Lowering *lowering, int equation) {
+  const Program *program = lowering->program;
+  TensorId target = program->equations[equation].target;
+  const Tensor *tensor = &program->tensors[target];
+  bool is_carried = program_port_of_tensor(program, target, PORT_CARRY_OUT) != NONE, is_shown = program_port_of_tensor(program, target, PORT_FINAL_STATE) != NONE;
+  for (int n = 0; n < tensor->rank; n++) {
+    if ((is_carried || is_shown) && is_of_kind(program, tensor->shape[n], SYMBOL_HISTORY)) return true;
+    if (is_of_kind(program, tensor->shape[n], SYMBOL_POSITION)) return true; /* before the first step there is none */
+  }
+  return false;
+}
+
+/* buffer[.., m - slots, ..] = before[m, ..] for all m of the slots, over the axes that no loop around binds. */
+static void fill_halo(Lowering *lowering, int equation, const Halo *halo, Size slots) {
   Program *program = lowering->program;
   Kernel *kernel = lowering->kernel;
   TensorId target = program->equations[equation].target;
@@ -74,14 +138,14 @@ static void fill_halo(Lowering *lowering, int equation, const Halo *halo) {
     int axis = kernel->buffers[id].order[n];
     const Expr *index = axis == halo->axis ? NULL : bound_axis(lowering, equation, axis);
     if (!index) {
-      Size extent = axis == halo->axis ? size_constant(halo->slots) : program->tensors[target].shape[axis];
+      Size extent = axis == halo->axis ? slots : program->tensors[target].shape[axis];
       loops[count] = kernel_add_index(kernel, "before", size_constant(0), extent);
       index = expr_index(lowering->arena, loops[count++]);
     }
     places[axis] = index;
     source[axis == halo->axis ? 0 : axis < halo->axis ? axis + 1 : axis] = index;
   }
-  const Expr *value = lower_expr(lowering, program_read(program, halo->before, source, NULL), NULL, false);
+  const Expr *value = expr_load(lowering->arena, program->tensors[target].type, buffer_of(lowering, halo->before), rank, source, NULL);
   const Expr *low, *high;
   Statement *innermost, *stage = parallel_nest(lowering, count, loops, MAP_CHUNK, &low, &high, &innermost);
   Statement *store = statement_store(kernel, id, places, value);
@@ -93,6 +157,15 @@ static void fill_halo(Lowering *lowering, int equation, const Halo *halo) {
 void fill_halos(Lowering *lowering, const ScheduleNode *loop) {
   for (int m = 0; m < loop->member_count; m++) {
     const Halo *halo = &lowering->halos[lowering->program->equations[loop->members[m]].target];
-    if (halo->slots && halo->axis == loop->axes[m]) fill_halo(lowering, loop->members[m], halo);
+    bool is_of_loop = halo->is_there && !halo->is_history && halo->axis == loop->axes[m];
+    if (is_of_loop) fill_halo(lowering, loop->members[m], halo, halo->slots);
+  }
+}
+
+void fill_histories(Lowering *lowering) {
+  const Program *program = lowering->program;
+  for (TensorId n = 0; n < program->tensor_count; n++) {
+    if (!lowering->halos[n].is_there || !lowering->halos[n].is_history) continue;
+    fill_halo(lowering, program->definition[n], &lowering->halos[n], size_symbol(kernel_symbol(lowering, SYMBOL_MOVED)));
   }
 }

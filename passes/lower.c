@@ -238,7 +238,7 @@ static void lower_nodes(Lowering *lowering, const ScheduleNode *nodes) {
       band = lowering->band_of[node->equation];
     } else if (node->equation == NONE)
       lower_loop(lowering, node);
-    else if (!lowering->is_readout[node->equation])
+    else if (!lowering->is_readout[node->equation] && !is_history_result(lowering, node->equation))
       lower_equation(lowering, node->equation);
   }
 }
@@ -258,6 +258,7 @@ Kernel *lower_program(Arena *arena, const Program *program, EntryKind entry, Pas
   plan_wanted(&lowering);
   Block body = {0};
   lowering.block = &body;
+  fill_histories(&lowering);
   lower_nodes(&lowering, schedule);
   flush_group(&lowering);
   lowering.kernel->body = body.first;

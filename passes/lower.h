@@ -25,7 +25,9 @@
 /* Room in memory before index 0 of an axis, where a tensor that a loop defines keeps its values before the first step: then a
  * read at a lag needs no test. */
 typedef struct Halo {
-  int slots, axis; /* slots 0: none */
+  bool is_there, is_history; /* history: all steps before this call, in a piece of the state with room for more */
+  Size slots;
+  int axis;
   TensorId before; /* the boundary tensor that is copied there */
 } Halo;
 
@@ -151,6 +153,14 @@ const Expr *wanted_condition(Lowering *lowering, TensorId tensor);
 void plan_halos(Lowering *lowering, const ScheduleNode *schedule);
 /* Stages that fill the halos of what the loop defines. */
 void fill_halos(Lowering *lowering, const ScheduleNode *loop);
+/* Stages that copy the steps before this call where the state does not stay in its place; before all others. */
+void fill_histories(Lowering *lowering);
+/* The equation only says that steps before this call and those of it are together, as they are in memory. */
+bool is_history_result(const Lowering *lowering, int equation);
+/* The halo's home: the slot of its piece, with room for as many steps as the state has. */
+BufferId history_buffer(Lowering *lowering, TensorId tensor);
+/* A symbol of this kind, which belongs to kernels. */
+SymbolId kernel_symbol(Lowering *lowering, SymbolKind kind);
 
 /* split_domain.c: calls `emit` for each part. */
 typedef void UnitEmit(Lowering *lowering, Unit *unit);

@@ -1,7 +1,7 @@
 /* pipeline.c - every pass, in order, in one place.
  *
  *     equations as written
- *       batch, position, lags ................... `batched`: the interface, and what the interpreter runs
+ *       batch, position, lags, history .......... `batched`: the interface, and what the interpreter runs
  *         |-- forward:   outputs, the objective and states, each where it is wanted
  *         |-- gradient:  differentiate .......... `gradient`: what the interpreter runs for gradients
  *         '-- initial:   the state before the first step
@@ -133,13 +133,36 @@ static bool has_port(const Program *program, PortKind kind) {
   return false;
 }
 
+/* What comes in for the piece, where it holds all steps so far; else NULL. */
+static const Tensor *past_of(const Program *carried, const Port *out) {
+  const Tensor *past = out->kind == PORT_CARRY_OUT ? &carried->tensors[carried->ports[out->of].tensor] : NULL;
+  SymbolId slots = past ? past->shape[0].symbol : NONE;
+  return slots != NONE && carried->symbols[slots].kind == SYMBOL_POSITION ? past : NULL;
+}
+
+/* The carried piece with all steps so far that the declared state shows, or NONE. */
+static int shown_piece(const Module *module, const Program *carried, const Port *declared) {
+  const Equation *equation = program_definition(carried, declared->tensor);
+  const Expr *read = equation && equation->reduce == REDUCE_NONE ? equation->value : NULL;
+  SymbolId history = program_find_symbol(carried, SYMBOL_HISTORY);
+  bool grows = false;
+  for (int n = 0; n < carried->tensors[declared->tensor].rank; n++)
+    grows |= history != NONE && carried->tensors[declared->tensor].shape[n].symbol == history;
+  for (int n = 0; grows && read && read->op == OP_READ && n < module->piece_count; n++) {
+    const Tensor *past = past_of(carried, &carried->ports[module->pieces[n].port]);
+    if (past && past->boundary_of == read->id) return n;
+  }
+  return NONE;
+}
+
 static void add_pieces(Module *module, const Program *carried) {
   for (int round = 0; round < 2; round++)
     for (int n = 0; n < carried->port_count; n++) {
       const Port *port = &carried->ports[n];
       if (port->kind != (round ? PORT_FINAL_STATE : PORT_CARRY_OUT)) continue;
-      const Tensor *tensor = &carried->tensors[port->tensor];
-      StatePiece piece = {port->name, tensor->type, tensor->rank, tensor->shape, n, round == 1};
+      const Tensor *past = past_of(carried, port), *tensor = &carried->tensors[past ? past->boundary_of : port->tensor];
+      StatePiece piece = {port->name, tensor->type, tensor->rank, tensor->shape, n, round == 1, past ? past->boundary_axis : NONE, NONE};
+      if (round == 1) piece.shown = shown_piece(module, carried, port);
       ARENA_PUSH(module->arena, module->pieces, module->piece_count, piece);
     }
 }
@@ -248,6 +271,7 @@ PipelineResult pipeline_run(Arena *arena, const Program *program, const Pipeline
   run(&runner, "batch", "model", batched);
   run(&runner, "position", "model", batched); /* before anything compares times within one call */
   run(&runner, "lags", "model", batched);     /* needs the model as written: no derived equation looks ahead for its author */
+  run(&runner, "history", "model", batched);  /* after it indices of one length may count from different steps */
   result.batched = batched;
   if (has_real_source(batched) && !runner.is_stopped) {
     result.gradient = program_clone(arena, batched);

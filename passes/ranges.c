@@ -9,11 +9,37 @@ Ranges program_ranges(const Program *program) { return (Ranges){program->arena, 
 
 static int64_t least_of(const Ranges *ranges, int symbol) { return ranges->symbols[symbol].kind == SYMBOL_POSITION ? 0 : 1; }
 
+/* The coefficients of the symbols of a sum. */
+typedef struct SymbolSum {
+  int count;
+  int symbols[AFFINE_TERMS * 4];
+  int64_t coefficients[AFFINE_TERMS * 4];
+} SymbolSum;
+
+static void add_symbol(const Ranges *ranges, SymbolSum *sum, int symbol, int64_t coefficient) {
+  if (ranges->symbols[symbol].kind == SYMBOL_HISTORY) { /* position + stream, in this order among the symbols or not */
+    for (int part = 0, found = 0; found < 2; part++) {
+      SymbolKind kind = ranges->symbols[part].kind;
+      if (kind != SYMBOL_POSITION && kind != SYMBOL_STREAM) continue;
+      add_symbol(ranges, sum, part, coefficient);
+      found++;
+    }
+    return;
+  }
+  int at = 0;
+  while (at < sum->count && sum->symbols[at] != symbol) at++;
+  if (at == sum->count) {
+    sum->symbols[at] = symbol;
+    sum->coefficients[at] = 0;
+    sum->count++;
+  }
+  sum->coefficients[at] += coefficient;
+}
+
 /* Smallest value (largest of the negated form when negate is -1), false when unbounded. */
 static bool least_value(const Ranges *ranges, const Affine *affine, int64_t negate, int64_t *out_value) {
   int64_t value = affine->constant * negate;
-  int64_t of_symbol[AFFINE_TERMS * 2];
-  int symbols[AFFINE_TERMS * 2], count = 0;
+  SymbolSum sum = {0};
   for (int n = 0; n < affine->term_count; n++) {
     int64_t coefficient = affine->terms[n].coefficient * negate;
     Size bound = {affine->terms[n].id, 0};
@@ -23,18 +49,11 @@ static bool least_value(const Ranges *ranges, const Affine *affine, int64_t nega
       if (coefficient < 0) bound.constant -= 1;
     }
     value += coefficient * bound.constant;
-    if (bound.symbol == NONE) continue;
-    int s = 0;
-    while (s < count && symbols[s] != bound.symbol) s++;
-    if (s == count) {
-      symbols[count] = bound.symbol;
-      of_symbol[count++] = 0;
-    }
-    of_symbol[s] += coefficient;
+    if (bound.symbol != NONE) add_symbol(ranges, &sum, bound.symbol, coefficient);
   }
-  for (int s = 0; s < count; s++) {
-    if (of_symbol[s] < 0) return false;
-    value += of_symbol[s] * least_of(ranges, symbols[s]);
+  for (int s = 0; s < sum.count; s++) {
+    if (sum.coefficients[s] < 0) return false;
+    value += sum.coefficients[s] * least_of(ranges, sum.symbols[s]);
   }
   *out_value = value;
   return true;
@@ -55,6 +74,21 @@ bool ranges_prove_at_least(const Ranges *ranges, const Expr *expr, int64_t bound
   return bounds(ranges, expr, &has_low, &low, &has_high, &high) && has_low && low >= bound;
 }
 
+/* Two times that count from the first step compare as they do within the call. */
+static const Expr *without_position(const Ranges *ranges, const Expr *expr) {
+  Affine a, b;
+  if (!expr_affine(expr->args[0], &a) || !expr_affine(expr->args[1], &b)) return expr;
+  for (int n = 0; n < a.term_count; n++) {
+    bool is_position = a.terms[n].is_symbol && ranges->symbols[a.terms[n].id].kind == SYMBOL_POSITION;
+    if (!is_position || affine_coefficient(&b, true, a.terms[n].id) != a.terms[n].coefficient) continue;
+    const Expr *position = expr_binary(ranges->arena, OP_MUL, expr_integer(ranges->arena, a.terms[n].coefficient),
+                                       expr_symbol(ranges->arena, a.terms[n].id));
+    return expr_binary(ranges->arena, expr->op, expr_binary(ranges->arena, OP_SUB, expr->args[0], position),
+                       expr_binary(ranges->arena, OP_SUB, expr->args[1], position));
+  }
+  return expr;
+}
+
 static const Expr *decide(const Ranges *ranges, const Expr *expr) {
   if (expr->arg_count != 2 || expr->args[0]->type != TYPE_INT) return expr;
   bool has_low, has_high;
@@ -71,7 +105,7 @@ static const Expr *decide(const Ranges *ranges, const Expr *expr) {
     case OP_NE: known = (has_low && low > 0) || (has_high && high < 0) ? 1 : has_low && has_high && low == 0 && high == 0 ? 0 : -1; break;
     default: break;
   }
-  return known < 0 ? expr : expr_boolean(ranges->arena, known == 1);
+  return known < 0 ? without_position(ranges, expr) : expr_boolean(ranges->arena, known == 1);
 }
 
 static const Expr *negate(Arena *arena, const Expr *inner) {

@@ -126,17 +126,28 @@ static void choose_layout(Lowering *lowering, TensorId tensor, Buffer *buffer) {
   for (int n = 0; n < buffer->rank; n++) buffer->is_folded[n] = lowering->is_folded[tensor * MOST_AXES + n];
 }
 
+/* All steps before the call, as a piece of the state: room for more, and its axes in the order of what they are the past of. */
+static void place_history(Lowering *lowering, TensorId tensor, Buffer *buffer) {
+  const Tensor *past = &lowering->program->tensors[tensor];
+  SymbolId slots = past->shape[0].symbol;
+  if (slots == NONE || lowering->program->symbols[slots].kind != SYMBOL_POSITION) return;
+  buffer->shape[0] = size_symbol(kernel_symbol(lowering, SYMBOL_CAPACITY_IN));
+  for (int n = 0; n < buffer->rank; n++) buffer->order[n] = n == past->boundary_axis ? 0 : n < past->boundary_axis ? n + 1 : n;
+}
+
 BufferId buffer_of(Lowering *lowering, TensorId tensor) {
   if (lowering->buffers[tensor] != NONE) return lowering->buffers[tensor];
   const Program *program = lowering->program;
   const Tensor *t = &program->tensors[tensor];
   if (t->rank > MOST_AXES) internal_error("tensor '%s' has more than %d axes", t->name, MOST_AXES);
+  if (lowering->halos && lowering->halos[tensor].is_history) return lowering->buffers[tensor] = history_buffer(lowering, tensor);
   int port = port_of(program, tensor), slot = 0;
   BufferHome home = port == NONE ? HOME_WORKSPACE : home_of(program, port, &slot);
   BufferId id = kernel_add_buffer(lowering->kernel, t->name, t->type, t->rank, t->shape, home, slot);
   Buffer *buffer = &lowering->kernel->buffers[id];
   if (home == HOME_WORKSPACE) choose_layout(lowering, tensor, buffer);
-  if (lowering->halos[tensor].slots) buffer->shape[lowering->halos[tensor].axis].constant += lowering->halos[tensor].slots;
+  if (lowering->halos[tensor].is_there) buffer->shape[lowering->halos[tensor].axis].constant += lowering->halos[tensor].slots.constant;
+  if (home == HOME_CARRY_IN) place_history(lowering, tensor, buffer);
   if (lowering->band_rows[tensor]) shape_band_buffer(lowering, tensor, buffer);
   if (port != NONE) buffer->has_turns = program->ports[port].has_turns;
   lowering->buffers[tensor] = id;

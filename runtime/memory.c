@@ -39,6 +39,7 @@ int64_t runtime_elements(const int64_t *shape, int32_t rank, int64_t batch, cons
   for (int32_t axis = 0; axis < rank; axis++) {
     int64_t extent = shape[axis];
     if (extent == SEQRT_AXIS_BATCH) extent = batch;
+    else if (extent == SEQRT_AXIS_STEPS) extent = -1;
     else if (extent < SEQRT_AXIS_BATCH) extent = lengths ? lengths[-2 - extent] : -1;
     if (extent < 0 || __builtin_mul_overflow(product, extent, &product)) return -1;
   }

@@ -1,7 +1,7 @@
 /* session.c - calls of compiled code with the state carried between them.
  *
- * Two buffers hold the state: a call reads one and writes the other, and they change places when it succeeds, so that a call that
- * fails has changed nothing.
+ * A call leaves the new state in the place of the old: it finds out whether it can be done before it writes anything, so one that
+ * fails has changed nothing. When there shall be room for more steps, the next call moves the state to a larger place.
  */
 #include "seqrt/session.h"
 
@@ -17,8 +17,10 @@ struct seqrt_session {
   const seqrt_context *context;
   int64_t batch;
   int64_t *lengths;         /* of the last call, 1 before it */
-  char *state, *next_state; /* NULL for a model that looks ahead */
-  int64_t state_bytes;
+  char *state;           /* NULL for a model that looks ahead */
+  int64_t state_bytes, capacity;
+  char *larger;          /* where the next call puts the state; NULL: it stays */
+  int64_t larger_bytes, larger_capacity;
   void *workspace;
   int64_t workspace_bytes;
 };
@@ -27,9 +29,19 @@ void seqrt_session_destroy(seqrt_session *session) {
   if (!session) return;
   free(session->lengths);
   free(session->state);
-  free(session->next_state);
+  free(session->larger);
   free(session->workspace);
   free(session);
+}
+
+static seqrt_code allocate_state(const seqrt_session *session, int64_t capacity, char **out_state, int64_t *out_bytes, seqrt_error *error) {
+  const seqrt_model *model = session->model;
+  *out_bytes = model->state_size(session->batch, session->lengths, capacity);
+  if (*out_bytes < (int64_t)sizeof(seqrt_state_header))
+    return runtime_fail(error, SEQRT_INVALID_ARGUMENT, "session: model '%s' has no state for a batch of %" PRId64 " and %" PRId64 " steps",
+                        model->name, session->batch, capacity);
+  *out_state = runtime_allocate(*out_bytes);
+  return *out_state ? SEQRT_OK : runtime_fail_memory(error, "session, state", *out_bytes);
 }
 
 static seqrt_code allocate_session(seqrt_session *session, seqrt_error *error) {
@@ -38,13 +50,8 @@ static seqrt_code allocate_session(seqrt_session *session, seqrt_error *error) {
   if (!session->lengths) return runtime_fail_memory(error, "session", model->length_count * 8);
   for (int32_t i = 0; i < model->length_count; i++) session->lengths[i] = 1;
   if (!model->has_step) return SEQRT_OK;
-  session->state_bytes = model->state_size(session->batch);
-  if (session->state_bytes < (int64_t)sizeof(seqrt_state_header))
-    return runtime_fail(error, SEQRT_INVALID_ARGUMENT, "session: model '%s' has no state for a batch of %" PRId64, model->name,
-                        session->batch);
-  session->state = runtime_allocate(session->state_bytes);
-  session->next_state = runtime_allocate(session->state_bytes);
-  if (!session->state || !session->next_state) return runtime_fail_memory(error, "session, state", session->state_bytes);
+  seqrt_code code = allocate_state(session, 0, &session->state, &session->state_bytes, error);
+  if (code != SEQRT_OK) return code;
   return seqrt_session_reset(session, NULL, error);
 }
 
@@ -69,8 +76,9 @@ seqrt_code seqrt_session_create(const seqrt_parameters *parameters, const seqrt_
 
 /* ---- calls ---- */
 
-static seqrt_code ensure_workspace(seqrt_session *session, seqrt_entry_kind kind, const int64_t *lengths, seqrt_error *error) {
-  int64_t bytes = session->model->workspace_size(kind, session->batch, lengths, session->context ? session->context->thread_count : 1);
+static seqrt_code ensure_workspace(seqrt_session *session, seqrt_entry_kind kind, const seqrt_call *call, seqrt_error *error) {
+  int32_t threads = session->context ? session->context->thread_count : 1;
+  int64_t bytes = session->model->workspace_size(kind, session->batch, call->lengths, call->capacity, threads);
   if (bytes < 0) bytes = 0;
   if (session->workspace && bytes <= session->workspace_bytes) return SEQRT_OK;
   free(session->workspace);
@@ -79,7 +87,16 @@ static seqrt_code ensure_workspace(seqrt_session *session, seqrt_entry_kind kind
   return session->workspace ? SEQRT_OK : runtime_fail_memory(error, "session, workspace", bytes);
 }
 
-/* Makes the call with what the session knows filled in; the states change places when it succeeds. */
+/* The state has moved to the larger place. */
+static void keep_larger(seqrt_session *session) {
+  free(session->state);
+  session->state = session->larger;
+  session->state_bytes = session->larger_bytes;
+  session->capacity = session->larger_capacity;
+  session->larger = NULL;
+}
+
+/* Makes the call with what the session knows filled in. */
 static seqrt_code run_entry(seqrt_session *session, seqrt_entry_kind kind, seqrt_call call, seqrt_error *error) {
   static const char *const names[] = {"forward", "objective", "gradient", "initial state"};
   const seqrt_model *model = session->model;
@@ -88,19 +105,18 @@ static seqrt_code run_entry(seqrt_session *session, seqrt_entry_kind kind, seqrt
     if (call.lengths[i] < 1)
       return runtime_fail(error, SEQRT_INVALID_ARGUMENT, "model '%s', length '%s': %" PRId64 ", expected 1 or more", model->name,
                           model->length_names[i], call.lengths[i]);
-  seqrt_code code = ensure_workspace(session, kind, call.lengths, error);
+  call.capacity = session->larger ? session->larger_capacity : session->capacity;
+  seqrt_code code = ensure_workspace(session, kind, &call, error);
   if (code != SEQRT_OK) return code;
   call.abi_version = SEQRT_ABI_VERSION;
   call.context = session->context;
   call.batch = session->batch;
   call.parameters = (const float *const *)session->parameters->slots;
   call.state_in = kind == SEQRT_INITIAL ? NULL : session->state;
-  call.state_out = session->next_state;
+  call.state_out = session->larger ? session->larger : session->state;
   call.workspace = session->workspace;
   if (model->entries[kind](&call) != SEQRT_OK) return seqrt_describe_fault(model, &call, error);
-  char *before = session->state;
-  session->state = session->next_state;
-  session->next_state = before;
+  if (session->larger) keep_larger(session);
   if (call.lengths != session->lengths && model->length_count)
     memcpy(session->lengths, call.lengths, (size_t)model->length_count * sizeof *session->lengths);
   return SEQRT_OK;
@@ -166,16 +182,50 @@ seqrt_code seqrt_session_gradient(seqrt_session *session, const int64_t *lengths
 
 /* ---- state ---- */
 
+seqrt_code seqrt_session_reserve(seqrt_session *session, int64_t capacity, seqrt_error *error) {
+  if (!session || capacity < 0)
+    return runtime_fail(error, SEQRT_INVALID_ARGUMENT, "session: none is given, or room for %" PRId64 " steps", capacity);
+  int64_t present = session->larger ? session->larger_capacity : session->capacity;
+  if (!session->state || !session->model->grows || capacity <= present) return SEQRT_OK;
+  char *larger;
+  int64_t bytes;
+  seqrt_code code = allocate_state(session, capacity, &larger, &bytes, error);
+  if (code != SEQRT_OK) return code;
+  free(session->larger);
+  session->larger = larger;
+  session->larger_bytes = bytes;
+  session->larger_capacity = capacity;
+  return SEQRT_OK;
+}
+
+int64_t seqrt_session_capacity(const seqrt_session *session) {
+  if (!session) return 0;
+  return session->larger ? session->larger_capacity : session->capacity;
+}
+
+/* The axis over all steps so far, or -1. */
+static int32_t steps_axis(const seqrt_tensor *tensor) {
+  for (int32_t axis = 0; axis < tensor->rank; axis++)
+    if (tensor->shape[axis] == SEQRT_AXIS_STEPS) return axis;
+  return -1;
+}
+
 seqrt_code seqrt_session_get_state(const seqrt_session *session, int32_t index, float *out_values, seqrt_error *error) {
   if (!session || !out_values || index < 0 || index >= session->model->state_count || !session->state)
     return runtime_fail(error, SEQRT_INVALID_ARGUMENT, "session: state %" PRId32 " does not exist, or no place for it is given",
                         index);
   const seqrt_tensor *tensor = &session->model->states[index];
-  int64_t elements = runtime_elements(tensor->shape, tensor->rank, session->batch, session->lengths);
-  int64_t offset = session->model->state_offset(index, session->batch);
-  if (elements < 0 || offset < 0 || offset + elements * 4 > session->state_bytes)
+  int32_t axis = steps_axis(tensor), inner_axis = axis + 1;
+  int64_t position = seqrt_session_position(session);
+  int64_t outer = axis < 0 ? 1 : runtime_elements(tensor->shape, axis, session->batch, session->lengths);
+  int64_t inner = runtime_elements(tensor->shape + inner_axis, tensor->rank - inner_axis, session->batch, session->lengths);
+  int64_t places = axis < 0 ? 1 : session->capacity, filled = axis < 0 ? 1 : position; /* along the steps */
+  int64_t offset = session->model->state_offset(index, session->batch, session->lengths, session->capacity);
+  if (outer < 0 || inner < 0 || offset < 0 || offset + outer * places * inner * 4 > session->state_bytes)
     return runtime_fail(error, SEQRT_MISMATCH, "session: state '%s' lies outside of the carried state", tensor->name);
-  memcpy(out_values, session->state + offset, (size_t)elements * sizeof *out_values);
+  const float *from = (const float *)(const void *)(session->state + offset);
+  for (int64_t o = 0; o < outer; o++)
+    memcpy(out_values + o * filled * inner, from + o * places * inner, (size_t)(filled * inner) * sizeof *out_values);
   return SEQRT_OK;
 }
 
@@ -195,13 +245,23 @@ seqrt_code seqrt_session_set_state(seqrt_session *session, const void *state, in
   seqrt_state_header header;
   if (!session || (!state && bytes))
     return runtime_fail(error, SEQRT_INVALID_ARGUMENT, "session: no session or no state is given");
-  if (bytes != session->state_bytes)
-    return runtime_fail(error, SEQRT_MISMATCH, "session: a state of %" PRId64 " bytes, expected %" PRId64, bytes,
-                        session->state_bytes);
-  if (!bytes) return SEQRT_OK;
+  if (!bytes && !session->state) return SEQRT_OK;
+  if (bytes < (int64_t)sizeof header || !session->state)
+    return runtime_fail(error, SEQRT_MISMATCH, "session: a state of %" PRId64 " bytes, expected %" PRId64, bytes, session->state_bytes);
   memcpy(&header, state, sizeof header);
   if (header.fingerprint != session->model->fingerprint || header.position < 0)
     return runtime_fail(error, SEQRT_MISMATCH, "session: the state was made by another model than '%s'", session->model->name);
-  memcpy(session->state, state, (size_t)bytes);
-  return SEQRT_OK;
+  int64_t expected = session->model->state_size(session->batch, session->lengths, header.capacity);
+  if (bytes != expected)
+    return runtime_fail(error, SEQRT_MISMATCH, "session: a state of %" PRId64 " bytes, expected %" PRId64, bytes, expected);
+  char *copy = runtime_allocate(bytes);
+  if (!copy) return runtime_fail_memory(error, "session, state", bytes);
+  memcpy(copy, state, (size_t)bytes);
+  int64_t capacity = seqrt_session_capacity(session);
+  free(session->larger);
+  session->larger = copy;
+  session->larger_bytes = bytes;
+  session->larger_capacity = session->model->grows ? header.capacity : 0;
+  keep_larger(session);
+  return seqrt_session_reserve(session, capacity, error);
 }

@@ -80,6 +80,7 @@ static const char *argument_text(int32_t argument) {
   case SEQRT_ARGUMENT_WORKSPACE: return "workspace";
   case SEQRT_ARGUMENT_BATCH: return "batch";
   case SEQRT_ARGUMENT_LENGTH: return "length";
+  case SEQRT_ARGUMENT_CAPACITY: return "capacity";
   default: return "call";
   }
 }
@@ -149,6 +150,8 @@ seqrt_code seqrt_describe_fault(const seqrt_model *model, const seqrt_call *call
   case SEQRT_OUT_OF_RANGE: return describe_range(model, call, subject, error);
   case SEQRT_INVALID_ARGUMENT:
     if (is_size) return runtime_fail(error, code, "%s: %" PRId64 " is not a possible size", subject, fault->value);
+    if (fault->argument == SEQRT_ARGUMENT_CAPACITY)
+      return runtime_fail(error, code, "capacity: %" PRId64 ", expected 0 or more, and that of the state where it stays in its place", call->capacity);
     if (fault->argument == SEQRT_ARGUMENT_NONE)
       return runtime_fail(error, code, "model '%s': the call cannot be made", model->name);
     return runtime_fail(error, code, "%s: missing, or where none may be given", subject);
@@ -156,6 +159,12 @@ seqrt_code seqrt_describe_fault(const seqrt_model *model, const seqrt_call *call
     return runtime_fail(error, code, "model '%s' has no step: %s", model->name,
                         model->why_no_step ? model->why_no_step : "it has no state");
   case SEQRT_POSITION:
+    if (fault->argument == SEQRT_ARGUMENT_CAPACITY)
+      return runtime_fail(error, code, "model '%s' keeps all steps: the call ends at step %" PRId64 ", but there is room for %" PRId64,
+                          model->name, fault->value, fault->high);
+    if (fault->argument == SEQRT_ARGUMENT_LENGTH)
+      return runtime_fail(error, code, "model '%s' reads a table by position: the call ends at step %" PRId64 ", the table at %" PRId64,
+                          model->name, fault->value, fault->high);
     return runtime_fail(error, code, "%s: position %" PRId64 " is outside %" PRId64 " <= position < %" PRId64, subject,
                         fault->value, fault->low, fault->high);
   case SEQRT_VERSION:

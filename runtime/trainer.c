@@ -114,6 +114,7 @@ static seqrt_code build_trainer(seqrt_trainer *trainer, const seqrt_model *model
   if (code == SEQRT_OK) code = seqrt_optimizer_create(trainer->parameters, &options->optimizer, &trainer->optimizer, error);
   if (code == SEQRT_OK)
     code = seqrt_session_create(trainer->parameters, own->context, options->data.rows, &trainer->session, error);
+  if (code == SEQRT_OK) code = seqrt_session_reserve(trainer->session, options->length, error);
   return code;
 }
 
@@ -154,17 +155,19 @@ void seqrt_trainer_destroy(seqrt_trainer *trainer) {
 
 /* ---- run ---- */
 
+/* A state that would grow for ever, or run past a table: every chunk is a sequence of its own. */
+static bool begins_anew(const seqrt_model *model) { return model->grows || model->most_steps; }
+
 seqrt_code seqrt_trainer_step(seqrt_trainer *trainer, seqrt_step_report *out_report, seqrt_error *error) {
   if (!trainer) return runtime_fail(error, SEQRT_INVALID_ARGUMENT, "trainer: none is given");
   struct seqrt_trainer_private *own = trainer->private_part;
   const seqrt_streams *data = &own->options.data;
   int64_t length = own->options.length;
   seqrt_code code = SEQRT_OK;
-  if (trainer->position + length > data->length) {
-    code = seqrt_session_reset(trainer->session, NULL, error);
-    if (code != SEQRT_OK) return code;
-    trainer->position = 0;
-  }
+  bool is_at_end = trainer->position + length > data->length;
+  if (is_at_end || begins_anew(own->model)) code = seqrt_session_reset(trainer->session, NULL, error);
+  if (code != SEQRT_OK) return code;
+  if (is_at_end) trainer->position = 0;
   feed_fill(&own->feed, data, trainer->position, length);
   float loss = 0;
   double norm = 0, rate = seqrt_schedule_rate(&own->options.schedule, trainer->step);
@@ -191,14 +194,15 @@ seqrt_code seqrt_trainer_run(seqrt_trainer *trainer, seqrt_trainer_callback call
 
 /* ---- evaluate ---- */
 
-static seqrt_code sum_losses(seqrt_session *session, Feed *feed, const seqrt_streams *data, int64_t chunk, double *out_sum,
+static seqrt_code sum_losses(seqrt_session *session, bool anew, Feed *feed, const seqrt_streams *data, int64_t chunk, double *out_sum,
                              seqrt_error *error) {
   *out_sum = 0;
   for (int64_t position = 0; position < data->length; position += chunk) {
     int64_t left = data->length - position, length = left < chunk ? left : chunk;
     float loss;
     feed_fill(feed, data, position, length);
-    seqrt_code code = seqrt_session_objective(session, &length, feed->inputs, &loss, error);
+    seqrt_code code = anew ? seqrt_session_reset(session, NULL, error) : SEQRT_OK;
+    if (code == SEQRT_OK) code = seqrt_session_objective(session, &length, feed->inputs, &loss, error);
     if (code != SEQRT_OK) return code;
     *out_sum += (double)loss * (double)length;
   }
@@ -215,8 +219,9 @@ seqrt_code seqrt_trainer_evaluate(const seqrt_trainer *trainer, const seqrt_stre
                                 error);
   if (code != SEQRT_OK) return code;
   code = seqrt_session_create(trainer->parameters, own->context, data->rows, &session, error);
+  if (code == SEQRT_OK) code = seqrt_session_reserve(session, own->options.length, error);
   double sum = 0;
-  if (code == SEQRT_OK) code = sum_losses(session, &feed, data, own->options.length, &sum, error);
+  if (code == SEQRT_OK) code = sum_losses(session, begins_anew(own->model), &feed, data, own->options.length, &sum, error);
   if (code == SEQRT_OK) *out_loss = sum / (double)data->length;
   seqrt_session_destroy(session);
   feed_release(&feed);

@@ -14,7 +14,7 @@ int main(void) {
   const float *const parameters[] = {decay};
   const void *const inputs[] = {x};
   void *const outputs[] = {y};
-  size_t bytes = (size_t)smooth_model.workspace_size(SEQRT_FORWARD, 1, lengths, 1);
+  size_t bytes = (size_t)smooth_model.workspace_size(SEQRT_FORWARD, 1, lengths, 0, 1);
   void *workspace = aligned_alloc(SEQRT_ALIGNMENT, (bytes + SEQRT_ALIGNMENT) / SEQRT_ALIGNMENT * SEQRT_ALIGNMENT);
   if (!workspace) return 1;
   seqrt_call call = {.abi_version = SEQRT_ABI_VERSION, .batch = 1, .lengths = lengths, .parameters = parameters,

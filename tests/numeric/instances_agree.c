@@ -85,11 +85,11 @@ static Instance instance_create(const seqrt_model *model, int number) {
     instance.parameter_gradients[slot] = allocate(4 * seqrt_slot_parameter(model, slot)->elements, fill);
   int64_t largest = 0;
   for (int32_t entry = 0; entry < SEQRT_ENTRY_COUNT; entry++) {
-    int64_t bytes = model->entries[entry] ? model->workspace_size(entry, ROWS, instance.lengths, THREADS[number]) : 0;
+    int64_t bytes = model->entries[entry] ? model->workspace_size(entry, ROWS, instance.lengths, STEPS, THREADS[number]) : 0;
     if (bytes > largest) largest = bytes;
   }
   instance.workspace = allocate(largest, fill);
-  if (model->has_step) instance.state = allocate(model->state_size(ROWS), fill);
+  if (model->has_step) instance.state = allocate(model->state_size(ROWS, instance.lengths, STEPS), fill);
   return instance;
 }
 
@@ -116,7 +116,7 @@ static void instance_destroy(const seqrt_model *model, Instance *instance) {
 static bool run(const seqrt_model *model, Instance *instance, const seqrt_parameters *parameters, int32_t entry) {
   if (!model->entries[entry]) return true;
   bool is_gradient = entry == SEQRT_GRADIENT;
-  seqrt_call call = {.abi_version = SEQRT_ABI_VERSION, .context = instance->context, .batch = ROWS, .lengths = instance->lengths,
+  seqrt_call call = {.abi_version = SEQRT_ABI_VERSION, .context = instance->context, .batch = ROWS, .lengths = instance->lengths, .capacity = STEPS,
                      .parameters = (const float *const *)parameters->slots, .inputs = (const void *const *)instance->inputs,
                      .initial_states = (const float *const *)instance->states, .workspace = instance->workspace};
   if (entry == SEQRT_FORWARD) call.outputs = instance->outputs, call.state_out = instance->state;
@@ -146,7 +146,7 @@ static bool agree(const seqrt_model *model, const Instance *a, const Instance *b
     is_same &= same(model, "gradient of input", model->inputs[n].name, a->input_gradients[n], b->input_gradients[n],
                     4 * element_count(&model->inputs[n], a));
   for (int32_t n = 0; n < model->state_count; n++) {
-    int64_t bytes = 4 * element_count(&model->states[n], a), offset = model->state_offset(n, ROWS);
+    int64_t bytes = 4 * element_count(&model->states[n], a), offset = model->state_offset(n, ROWS, a->lengths, STEPS);
     is_same &= same(model, "gradient of state", model->states[n].name, a->state_gradients[n], b->state_gradients[n], bytes);
     if (a->state) is_same &= same(model, "state", model->states[n].name, a->state + offset, b->state + offset, bytes);
   }

@@ -223,10 +223,10 @@ static Module *build_module(Fixture *fixture) {
                      .check_count = 1};
   Size b = size_symbol(fixture->batch), n = size_constant(N);
   module->pieces = ARENA_ARRAY(arena, StatePiece, 2);
-  module->pieces[0] = (StatePiece){"h", TYPE_REAL, 2, arena_copy(arena, (Size[]){b, n}, 2 * sizeof(Size)), NONE, false};
+  module->pieces[0] = (StatePiece){"h", TYPE_REAL, 2, arena_copy(arena, (Size[]){b, n}, 2 * sizeof(Size)), NONE, false, NONE, NONE};
   int port = program_find_port(fixture->program, PORT_STATE, "h0");
   module->pieces[1] = (StatePiece){"h0", TYPE_REAL, 3, arena_copy(arena, (Size[]){size_constant(1), b, n}, 3 * sizeof(Size)),
-                                   port, true};
+                                   port, true, NONE, NONE};
   module->checks = ARENA_NEW(arena, InputCheck);
   *module->checks = (InputCheck){1, 0, VOCABULARY};
   module->kernels[ENTRY_FORWARD] = build_forward(fixture);
@@ -300,7 +300,7 @@ static Caller *caller_create(const seqrt_model *model) {
   caller->states[0] = caller->h0;
   caller->outputs[0] = caller->y;
   caller->lengths[0] = STEPS;
-  caller->workspace = allocate_aligned(model->workspace_size(SEQRT_FORWARD, ROWS, caller->lengths, 1));
+  caller->workspace = allocate_aligned(model->workspace_size(SEQRT_FORWARD, ROWS, caller->lengths, 0, 1));
   caller->call = (seqrt_call){.abi_version = SEQRT_ABI_VERSION,
                               .batch = ROWS,
                               .lengths = caller->lengths,
@@ -395,27 +395,27 @@ static void test_sizes(void **state) {
   Fixture fixture = fixture_create(2);
   const seqrt_model *model = load_model(&fixture);
   int64_t piece = (ROWS * N * 4 + 63) / 64 * 64, lengths[] = {STEPS};
-  assert_int_equal(model->state_size(ROWS), 64 + 2 * piece);
-  assert_int_equal(model->state_offset(0, ROWS), 64 + piece);
-  assert_int_equal(model->state_offset(1, ROWS), 0);
+  assert_int_equal(model->state_size(ROWS, NULL, 0), 64 + 2 * piece);
+  assert_int_equal(model->state_offset(0, ROWS, NULL, 0), 64 + piece);
+  assert_int_equal(model->state_offset(1, ROWS, NULL, 0), 0);
   int64_t history = (ROWS * STEPS * N * 4 + 63) / 64 * 64 + 64;
   int64_t blocks = ((STEPS + 2) / 3 * N * 4 + 63) / 64 * 64 + 256;
-  assert_int_equal(model->workspace_size(SEQRT_FORWARD, ROWS, lengths, 1), 64 + 2 * piece + history + blocks + 64);
-  assert_int_equal(model->workspace_size(SEQRT_FORWARD, ROWS, lengths, 0), 64 + 2 * piece + history + blocks + 64);
-  assert_int_equal(model->workspace_size(SEQRT_FORWARD, ROWS, lengths, 3), 64 + 2 * piece + history + 3 * blocks + 64);
-  assert_true(model->workspace_size(SEQRT_INITIAL, ROWS, lengths, 1) > 0);
-  assert_int_equal(model->workspace_size(SEQRT_OBJECTIVE, ROWS, lengths, 1), 0);
-  assert_int_equal(model->workspace_size(17, ROWS, lengths, 1), 0);
-  assert_int_equal(model->workspace_size(SEQRT_FORWARD, 0, lengths, 1), 0);
-  assert_int_equal(model->workspace_size(SEQRT_FORWARD, ROWS, NULL, 1), 0);
+  assert_int_equal(model->workspace_size(SEQRT_FORWARD, ROWS, lengths, 0, 1), 64 + 2 * piece + history + blocks + 64);
+  assert_int_equal(model->workspace_size(SEQRT_FORWARD, ROWS, lengths, 0, 0), 64 + 2 * piece + history + blocks + 64);
+  assert_int_equal(model->workspace_size(SEQRT_FORWARD, ROWS, lengths, 0, 3), 64 + 2 * piece + history + 3 * blocks + 64);
+  assert_true(model->workspace_size(SEQRT_INITIAL, ROWS, lengths, 0, 1) > 0);
+  assert_int_equal(model->workspace_size(SEQRT_OBJECTIVE, ROWS, lengths, 0, 1), 0);
+  assert_int_equal(model->workspace_size(17, ROWS, lengths, 0, 1), 0);
+  assert_int_equal(model->workspace_size(SEQRT_FORWARD, 0, lengths, 0, 1), 0);
+  assert_int_equal(model->workspace_size(SEQRT_FORWARD, ROWS, NULL, 0, 1), 0);
   for (int shift = 30; shift < 63; shift++) {
     lengths[0] = (int64_t)1 << shift;
-    assert_int_equal(model->workspace_size(SEQRT_FORWARD, (int64_t)1 << 40, lengths, 1), 0);
+    assert_int_equal(model->workspace_size(SEQRT_FORWARD, (int64_t)1 << 40, lengths, 0, 1), 0);
   }
   lengths[0] = INT64_MAX;
-  assert_int_equal(model->workspace_size(SEQRT_FORWARD, INT64_MAX, lengths, 1), 0);
-  assert_int_equal(model->state_size(INT64_MAX), 0);
-  assert_int_equal(model->state_size(-1), 0);
+  assert_int_equal(model->workspace_size(SEQRT_FORWARD, INT64_MAX, lengths, 0, 1), 0);
+  assert_int_equal(model->state_size(INT64_MAX, NULL, 0), 0);
+  assert_int_equal(model->state_size(-1, NULL, 0), 0);
   fixture_destroy(&fixture);
 }
 
@@ -425,13 +425,13 @@ static void check_run(int optimisation) {
   Caller *caller = caller_create(model);
   float expected[ROWS * STEPS * N];
   expected_outputs(caller, expected);
-  seqrt_state_header *out = allocate_aligned(model->state_size(ROWS));
+  seqrt_state_header *out = allocate_aligned(model->state_size(ROWS, NULL, 0));
   caller->call.state_out = out;
   assert_int_equal(model->entries[SEQRT_FORWARD](&caller->call), SEQRT_OK);
   assert_close(caller->y, expected, ROWS * STEPS * N);
   assert_int_equal(out->position, STEPS);
   assert_true(out->fingerprint == model->fingerprint);
-  const float *declared = (const float *)((const char *)out + model->state_offset(0, ROWS));
+  const float *declared = (const float *)((const char *)out + model->state_offset(0, ROWS, NULL, 0));
   for (int b = 0; b < ROWS; b++) assert_close(declared + b * N, expected + (b * STEPS + STEPS - 1) * N, N);
 
   int regions = 0;
@@ -460,7 +460,7 @@ static void test_steps(void **state) {
   float expected[ROWS * STEPS * N], x[ROWS * N], y[ROWS * N];
   int32_t token[ROWS];
   expected_outputs(caller, expected);
-  seqrt_state_header *carried = allocate_aligned(model->state_size(ROWS));
+  seqrt_state_header *carried = allocate_aligned(model->state_size(ROWS, NULL, 0));
   caller->call.state_out = carried;
   assert_int_equal(model->entries[SEQRT_INITIAL](&caller->call), SEQRT_OK);
   assert_int_equal(carried->position, 0);
@@ -554,7 +554,7 @@ static void test_state_faults(void **state) {
   Fixture fixture = fixture_create(2);
   const seqrt_model *model = load_model(&fixture);
   Caller *caller = caller_create(model);
-  seqrt_state_header *carried = allocate_aligned(model->state_size(ROWS));
+  seqrt_state_header *carried = allocate_aligned(model->state_size(ROWS, NULL, 0));
   caller->call.state_in = carried; /* filled with ones */
   assert_fault(model, caller, SEQRT_MISMATCH, SEQRT_ARGUMENT_STATE, -1);
   caller->call.state_in = (char *)carried + 8;
@@ -582,7 +582,7 @@ static void test_no_step(void **state) {
   const seqrt_model *model = load_model(&fixture);
   assert_string_equal(model->why_no_step, "model.seq:3: looks ahead");
   Caller *caller = caller_create(model);
-  seqrt_state_header *carried = allocate_aligned(model->state_size(ROWS));
+  seqrt_state_header *carried = allocate_aligned(model->state_size(ROWS, NULL, 0));
   caller->call.state_in = carried;
   assert_fault(model, caller, SEQRT_NO_STEP, SEQRT_ARGUMENT_STATE, -1);
   free(carried);

@@ -29,17 +29,24 @@ static const seqrt_tensor OUTPUTS[] = {{"logits", SEQRT_F32, 3, LOGITS_SHAPE, 0,
 static const seqrt_tensor STATES[] = {{"h", SEQRT_F32, 2, STATE_SHAPE, 0, 0, 1, 0, 0, 0}};
 static const char *const LENGTH_NAMES[] = {"T"};
 
-static int64_t workspace_size(int32_t entry, int64_t batch, const int64_t *lengths, int32_t threads) {
+static int64_t workspace_size(int32_t entry, int64_t batch, const int64_t *lengths, int64_t capacity, int32_t threads) {
+  (void)capacity;
   (void)entry;
   (void)threads;
   return batch * (lengths[0] + 1) * D * (int64_t)sizeof(float);
 }
 
-static int64_t state_size(int64_t batch) { return LINE + batch * D * (int64_t)sizeof(float); }
+static int64_t state_size(int64_t batch, const int64_t *lengths, int64_t capacity) {
+  (void)lengths;
+  (void)capacity;
+  return LINE + batch * D * (int64_t)sizeof(float);
+}
 
-static int64_t state_offset(int32_t state, int64_t batch) {
+static int64_t state_offset(int32_t state, int64_t batch, const int64_t *lengths, int64_t capacity) {
   (void)state;
   (void)batch;
+  (void)lengths;
+  (void)capacity;
   return LINE;
 }
 
@@ -70,7 +77,7 @@ static const float *initial_h(const seqrt_call *call) {
 
 static void write_state(const seqrt_call *call, uint64_t fingerprint, const float *last_h, int64_t stride, int64_t steps) {
   if (!call->state_out) return;
-  seqrt_state_header header = {steps, fingerprint};
+  seqrt_state_header header = {steps, fingerprint, 0};
   if (call->state_in) header.position += ((const seqrt_state_header *)call->state_in)->position;
   float *h = (float *)((char *)call->state_out + LINE);
   memset(call->state_out, 0, LINE);
@@ -210,10 +217,13 @@ static int32_t run(seqrt_call *call, uint64_t fingerprint, bool has_objective, b
                                     LENGTH_NAMES,                                                        \
                                     1,                                                                   \
                                     1,                                                                   \
+                                    0,                                                                   \
+                                    0,                                                                   \
                                     "loss",                                                              \
                                     NULL,                                                                \
                                     PRINT,                                                               \
                                     {NAME##_forward, NAME##_objective, NAME##_gradient, NAME##_initial}, \
+                                    0,                                                                   \
                                     workspace_size,                                                      \
                                     state_size,                                                          \
                                     state_offset};

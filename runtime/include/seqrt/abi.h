@@ -62,7 +62,8 @@ typedef enum seqrt_argument {
   SEQRT_ARGUMENT_COTANGENT = 5,
   SEQRT_ARGUMENT_WORKSPACE = 6,
   SEQRT_ARGUMENT_BATCH = 7,
-  SEQRT_ARGUMENT_LENGTH = 8
+  SEQRT_ARGUMENT_LENGTH = 8,
+  SEQRT_ARGUMENT_CAPACITY = 9
 } seqrt_argument;
 
 /* Which argument of a call is wrong, and where. */
@@ -86,6 +87,7 @@ typedef struct seqrt_call {
   const seqrt_context *context;    /* NULL: the calling thread alone */
   int64_t batch;                   /* rows, >= 1 */
   const int64_t *lengths;          /* [length_count], each >= 1; the stream's length comes first */
+  int64_t capacity;                /* models whose state grows: steps that state_out and the workspace have room for, in all */
   const float *const *parameters;  /* [parameter_slots] */
   const void *const *inputs;       /* [input_count]; those of the objective may be NULL where it is not computed */
   const float *const *initial_states; /* NULL, or [state_count]; NULL entries mean zero. Used when state_in is NULL */
@@ -116,8 +118,10 @@ typedef enum seqrt_entry_kind {
 
 typedef enum seqrt_dtype { SEQRT_F32 = 0, SEQRT_I32 = 1 } seqrt_dtype;
 
-/* An axis whose extent is known at run time: SEQRT_AXIS_BATCH is the batch, SEQRT_AXIS_LENGTH(n) is lengths[n]. */
+/* An axis whose extent is known at run time: SEQRT_AXIS_BATCH is the batch, SEQRT_AXIS_LENGTH(n) is lengths[n], and in a declared
+ * state SEQRT_AXIS_STEPS is the number of steps so far. */
 #define SEQRT_AXIS_BATCH (-1)
+#define SEQRT_AXIS_STEPS INT64_MIN
 #define SEQRT_AXIS_LENGTH(n) (-2 - (n))
 
 /* An input, output or declared state. */
@@ -166,21 +170,29 @@ typedef struct seqrt_model {
   const char *const *length_names;
   int32_t has_objective;
   int32_t has_step;
+  int32_t grows;              /* the state holds values of all steps so far: its size depends on a capacity */
+  int32_t reserved;
   const char *objective_name; /* NULL when there is none */
   const char *why_no_step;    /* NULL when there is a step */
   uint64_t fingerprint;       /* of names, shapes and state layout: states and checkpoints of another model are refused by it */
   seqrt_entry entries[SEQRT_ENTRY_COUNT]; /* NULL where the model has none */
-  /* Bytes, 0 for impossible sizes. `threads`: those of the context that the call will have, 1 without one. */
-  int64_t (*workspace_size)(int32_t entry, int64_t batch, const int64_t *lengths, int32_t threads);
-  int64_t (*state_size)(int64_t batch);
+  int64_t most_steps;         /* position that no call may go past, where a learned table ends; 0: none */
+  /* Bytes, 0 for impossible sizes. `capacity` is the number of steps, in all, that there is room for; it does not matter for models
+   * that don't grow. A whole sequence without state needs a capacity of 0. `threads`: those of the context that the call will have, 1
+   * without one. */
+  int64_t (*workspace_size)(int32_t entry, int64_t batch, const int64_t *lengths, int64_t capacity, int32_t threads);
+  /* Of `lengths` the stream's does not matter; NULL where there is no other. */
+  int64_t (*state_size)(int64_t batch, const int64_t *lengths, int64_t capacity);
   /* Byte offset of a declared state inside a carried state. */
-  int64_t (*state_offset)(int32_t state, int64_t batch);
+  int64_t (*state_offset)(int32_t state, int64_t batch, const int64_t *lengths, int64_t capacity);
 } seqrt_model;
 
-/* A carried state begins with the number of steps done so far; the rest is the model's own. */
+/* A carried state begins with the number of steps done so far; the rest is the model's own, but for the declared states: those
+ * with an axis of SEQRT_AXIS_STEPS have `capacity` places there in memory, of which the first `position` are filled. */
 typedef struct seqrt_state_header {
   int64_t position;
   uint64_t fingerprint;
+  int64_t capacity;
 } seqrt_state_header;
 
 #ifdef __cplusplus

@@ -2,7 +2,8 @@
  *
  * Each call continues where the last one ended: a chunk of any number of steps, or one step, from the carried state to
  * the next. A call that fails leaves the state as it was. A model that looks ahead has no state; each of its calls is a
- * whole sequence.
+ * whole sequence. The state of a model that reads all steps so far grows with them: seqrt_session_reserve says how many there
+ * is room for, none at first, and a call that goes past them is SEQRT_POSITION.
  */
 #ifndef SEQRT_SESSION_H
 #define SEQRT_SESSION_H
@@ -25,14 +26,19 @@ void seqrt_session_destroy(seqrt_session *session);
  * batch included; NULL entries are zero. This is how declared states are set. */
 seqrt_code seqrt_session_reset(seqrt_session *session, const float *const *initial_states, seqrt_error *out_error);
 
-/* Copies declared state `index` as it is after the last call. */
+/* Room for `capacity` steps in all, those done so far included, where the state grows; it never shrinks. The state is moved by
+ * the next call. */
+seqrt_code seqrt_session_reserve(seqrt_session *session, int64_t capacity, seqrt_error *out_error);
+int64_t seqrt_session_capacity(const seqrt_session *session); /* 0 where the state does not grow */
+
+/* Copies declared state `index` as it is after the last call; an axis of SEQRT_AXIS_STEPS has seqrt_session_position places. */
 seqrt_code seqrt_session_get_state(const seqrt_session *session, int32_t index, float *out_values, seqrt_error *out_error);
 
 /* Steps done since the start. */
 int64_t seqrt_session_position(const seqrt_session *session);
 
 /* The opaque state and its bytes, to be stored; NULL and 0 where the model has none. set: SEQRT_MISMATCH unless it is of this
- * model and batch. */
+ * model and batch; the capacity may be another. */
 const void *seqrt_session_state(const seqrt_session *session, int64_t *out_bytes);
 seqrt_code seqrt_session_set_state(seqrt_session *session, const void *state, int64_t bytes, seqrt_error *out_error);
 

@@ -3,7 +3,8 @@
  *
  * The sequence is cut into as many contiguous streams as the batch has rows. Step s reads the next `length` tokens of
  * every stream and predicts the tokens one further on; the carried state goes from step to step, gradients don't. When
- * the streams end, they begin again with the state before the first step. The objective is taken to be a mean over rows
+ * the streams end, they begin again with the state before the first step; a model that keeps all steps, or reads a table by
+ * position, begins with that state in every step. The objective is taken to be a mean over rows
  * and steps, in nats.
  */
 #ifndef SEQRT_TRAINER_H
@@ -69,7 +70,7 @@ typedef int (*seqrt_trainer_callback)(void *argument, const seqrt_step_report *r
 seqrt_code seqrt_trainer_run(seqrt_trainer *trainer, seqrt_trainer_callback callback, void *argument, seqrt_error *out_error);
 
 /* Nats per token of other streams, in chunks of the trainer's length (the last one shorter), from the start with the
- * state carried. The training's own state is not touched. */
+ * state carried where training carries it. The training's own state is not touched. */
 seqrt_code seqrt_trainer_evaluate(const seqrt_trainer *trainer, const seqrt_streams *data, double *out_loss,
                                   seqrt_error *out_error);
 
