@@ -267,6 +267,19 @@ static void build_given_state_checks(const ModuleEmitter *emitter, LLVMValueRef 
   build_join(emitter, after);
 }
 
+/* Nothing can be given for a declared state with a value for each step, which is empty before the first. */
+static void build_grown_state_checks(const ModuleEmitter *emitter, LLVMValueRef call, int field) {
+  const Module *module = emitter->module;
+  LLVMBasicBlockRef after = build_branch(emitter, build_not_null(emitter, build_call_field(emitter, call, field)));
+  LLVMValueRef table = build_call_field(emitter, call, field);
+  for (int n = 0; module_port(module, PORT_STATE, n); n++) {
+    if (!module_port_grows(module, module_port(module, PORT_STATE, n))) continue;
+    LLVMValueRef entry = build_table_load(emitter, table, build_i64(emitter, n));
+    build_require(emitter, call, build_is_null(emitter, entry), SEQRT_INVALID_ARGUMENT, SEQRT_ARGUMENT_STATE, build_i32(emitter, n));
+  }
+  build_join(emitter, after);
+}
+
 static void build_state_checks(const ModuleEmitter *emitter, LLVMValueRef call, LLVMValueRef plan) {
   LLVMValueRef none = build_i32(emitter, -1), out = build_call_field(emitter, call, CALL_STATE_OUT);
   LLVMValueRef is_initial = build_plan_flag(emitter, plan, FLAG_INITIAL);
@@ -274,6 +287,8 @@ static void build_state_checks(const ModuleEmitter *emitter, LLVMValueRef call, 
   LLVMValueRef is_given = LLVMBuildNot(emitter->builder, is_missing, "");
   LLVMValueRef is_fine = LLVMBuildAnd(emitter->builder, build_is_aligned(emitter, out), is_given, "");
   build_require(emitter, call, is_fine, SEQRT_INVALID_ARGUMENT, SEQRT_ARGUMENT_STATE, none);
+  build_grown_state_checks(emitter, call, CALL_INITIAL_STATES);
+  build_grown_state_checks(emitter, call, CALL_STATE_GRADIENTS);
   /* the initial entry ignores state_in */
   LLVMBasicBlockRef after = build_branch(emitter, LLVMBuildNot(emitter->builder, is_initial, ""));
   LLVMValueRef in = build_call_field(emitter, call, CALL_STATE_IN);
@@ -302,32 +317,39 @@ static LLVMValueRef build_range_field(const ModuleEmitter *emitter, LLVMValueRef
 }
 
 /* Returns from the current function unless the call ends at the limit or before. */
-static void build_end_check(const ModuleEmitter *emitter, LLVMValueRef call, LLVMValueRef end, LLVMValueRef limit, int argument) {
+static void build_end_check(const ModuleEmitter *emitter, LLVMValueRef call, LLVMValueRef end, LLVMValueRef limit, int argument, int index) {
   LLVMBasicBlockRef good = build_branch_bad(emitter, LLVMBuildICmp(emitter->builder, LLVMIntSLE, end, limit, ""));
   LLVMValueRef zero = build_i64(emitter, 0), code = build_i32(emitter, SEQRT_POSITION);
-  LLVMValueRef arguments[] = {call, code, build_i32(emitter, argument), build_i32(emitter, -1), zero, end, zero, limit};
+  LLVMValueRef arguments[] = {call, code, build_i32(emitter, argument), build_i32(emitter, index), zero, end, zero, limit};
   LLVMBuildRet(emitter->builder, build_call(emitter, emitter->fail, arguments, 8));
   LLVMPositionBuilderAtEnd(emitter->builder, good);
 }
 
-/* Whether the call ends before the end of a learned table, and whether there is room for its steps. A state that stays in its
- * place keeps its capacity. */
+/* Whether there is room for the steps of the call. A state that stays in its place keeps its capacity. */
+static void build_room_checks(const ModuleEmitter *emitter, LLVMValueRef call, LLVMValueRef values, LLVMValueRef end) {
+  LLVMBuilderRef builder = emitter->builder;
+  LLVMValueRef in = build_call_field(emitter, call, CALL_STATE_IN), out = build_call_field(emitter, call, CALL_STATE_OUT);
+  LLVMValueRef capacity = build_call_field(emitter, call, CALL_CAPACITY), room = build_number_at(emitter, values, VALUE_CAPACITY_OUT);
+  LLVMValueRef is_unwanted = build_is_null(emitter, out), limit = LLVMBuildSelect(builder, is_unwanted, room, capacity, "");
+  build_end_check(emitter, call, end, limit, SEQRT_ARGUMENT_CAPACITY, -1);
+  LLVMValueRef moves = LLVMBuildOr(builder, is_unwanted, LLVMBuildICmp(builder, LLVMIntNE, in, out, ""), "");
+  LLVMValueRef is_same = LLVMBuildICmp(builder, LLVMIntEQ, build_number_at(emitter, values, VALUE_CAPACITY_IN), capacity, "");
+  build_require(emitter, call, LLVMBuildOr(builder, moves, is_same, ""), SEQRT_INVALID_ARGUMENT, SEQRT_ARGUMENT_CAPACITY,
+                build_i32(emitter, -1));
+}
+
+/* Whether no length goes past the end of a table, and there is room for the steps of the call. */
 static void build_position_checks(const ModuleEmitter *emitter, LLVMValueRef call, LLVMValueRef plan, LLVMValueRef values) {
   const Module *module = emitter->module;
   LLVMBuilderRef builder = emitter->builder;
-  if (!module_grows(module) && !module->most_steps) return;
   LLVMBasicBlockRef after = build_branch(emitter, LLVMBuildNot(builder, build_plan_flag(emitter, plan, FLAG_INITIAL), ""));
-  LLVMValueRef position = build_number_at(emitter, values, VALUE_POSITION);
-  LLVMValueRef end = LLVMBuildAdd(builder, position, build_number_at(emitter, build_call_field(emitter, call, CALL_LENGTHS), 0), "");
-  if (module->most_steps) build_end_check(emitter, call, end, build_i64(emitter, module->most_steps), SEQRT_ARGUMENT_LENGTH);
-  if (module_grows(module)) {
-    LLVMValueRef in = build_call_field(emitter, call, CALL_STATE_IN), out = build_call_field(emitter, call, CALL_STATE_OUT);
-    LLVMValueRef capacity = build_call_field(emitter, call, CALL_CAPACITY), room = build_number_at(emitter, values, VALUE_CAPACITY_OUT);
-    LLVMValueRef is_unwanted = build_is_null(emitter, out);
-    build_end_check(emitter, call, end, LLVMBuildSelect(builder, is_unwanted, room, capacity, ""), SEQRT_ARGUMENT_CAPACITY);
-    LLVMValueRef moves = LLVMBuildOr(builder, is_unwanted, LLVMBuildICmp(builder, LLVMIntNE, in, out, ""), "");
-    LLVMValueRef is_same = LLVMBuildICmp(builder, LLVMIntEQ, build_number_at(emitter, values, VALUE_CAPACITY_IN), capacity, "");
-    build_require(emitter, call, LLVMBuildOr(builder, moves, is_same, ""), SEQRT_INVALID_ARGUMENT, SEQRT_ARGUMENT_CAPACITY, build_i32(emitter, -1));
+  for (int n = 0; n < module_length_count(module); n++) {
+    bool is_stream = module->interface->symbols[module_length_symbol(module, n)].kind == SYMBOL_STREAM, grows = is_stream && module_grows(module);
+    if (!module_limit(module, n) && !grows) continue;
+    LLVMValueRef end = build_number_at(emitter, values, VALUE_LENGTHS + n);
+    if (is_stream) end = LLVMBuildAdd(builder, end, build_number_at(emitter, values, VALUE_POSITION), "");
+    if (module_limit(module, n)) build_end_check(emitter, call, end, build_i64(emitter, module_limit(module, n)), SEQRT_ARGUMENT_LENGTH, n);
+    if (grows) build_room_checks(emitter, call, values, end);
   }
   build_join(emitter, after);
 }

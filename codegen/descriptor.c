@@ -151,8 +151,9 @@ static LLVMValueRef build_tensor(const ModuleEmitter *emitter, const Port *port,
   const Tensor *tensor = &module->interface->tensors[port->tensor];
   int64_t *extents = ARENA_ARRAY(emitter->codegen->arena, int64_t, tensor->rank);
   for (int axis = 0; axis < tensor->rank; axis++) extents[axis] = module_axis(module, tensor->shape[axis]);
-  for (int axis = 0; axis < tensor->rank && port->kind == PORT_STATE; axis++) /* one for each step: of all steps so far */
-    if (extents[axis] == SEQRT_AXIS_LENGTH(0)) extents[axis] = SEQRT_AXIS_STEPS;
+  bool grows = port->kind == PORT_STATE && module_port_grows(module, port);
+  for (int axis = 0; axis < tensor->rank; axis++) /* one for each step: of all steps so far */
+    if (grows && extents[axis] == SEQRT_AXIS_LENGTH(0)) extents[axis] = SEQRT_AXIS_STEPS;
   int64_t low = 0, high = 0;
   bool has_range = port->kind == PORT_INPUT && module_input_range(module, number, &low, &high);
   bool streams = port->kind == PORT_STATE ? module->has_step : port->streams;
@@ -215,6 +216,12 @@ static LLVMValueRef build_length_names(const ModuleEmitter *emitter, int count) 
   return build_array(emitter, "length_names", emitter->codegen->type_ptr, items, count);
 }
 
+static LLVMValueRef build_limits(const ModuleEmitter *emitter, int count) {
+  int64_t *limits = ARENA_ARRAY(emitter->codegen->arena, int64_t, count);
+  for (int n = 0; n < count; n++) limits[n] = module_limit(emitter->module, n);
+  return build_numbers(emitter, "length_limits", emitter->codegen->type_i64, limits, count);
+}
+
 static LLVMValueRef build_entries(const ModuleEmitter *emitter) {
   LLVMValueRef items[ENTRY_COUNT];
   for (EntryKind entry = 0; entry < ENTRY_COUNT; entry++)
@@ -252,7 +259,7 @@ void build_descriptor(ModuleEmitter *emitter) {
                            build_string(emitter, module->has_step ? NULL : module->why_no_step),
                            build_i64(emitter, (int64_t)module_fingerprint(module)),
                            build_entries(emitter),
-                           build_i64(emitter, module->most_steps),
+                           build_limits(emitter, lengths),
                            emitter->workspace_size,
                            emitter->state_size,
                            emitter->state_offset};

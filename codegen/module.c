@@ -101,6 +101,19 @@ LLVMValueRef build_table_load(const ModuleEmitter *emitter, LLVMValueRef table, 
   return LLVMBuildLoad2(emitter->builder, type, LLVMBuildInBoundsGEP2(emitter->builder, type, table, &index, 1, ""), "");
 }
 
+bool module_port_grows(const Module *module, const Port *state) {
+  const Tensor *tensor = &module->interface->tensors[state->tensor];
+  for (int axis = 0; axis < tensor->rank; axis++) {
+    SymbolId symbol = tensor->shape[axis].symbol;
+    if (symbol != NONE && module->interface->symbols[symbol].kind == SYMBOL_STREAM) return true;
+  }
+  return false;
+}
+
+int64_t module_limit(const Module *module, int length) {
+  return module->limits ? module->limits[module_length_symbol(module, length)] : 0;
+}
+
 bool module_grows(const Module *module) {
   for (int n = 0; n < module->piece_count; n++)
     if (module->pieces[n].grown_axis != NONE) return true;

@@ -61,6 +61,8 @@ int port_slot_count(const Module *module, const Port *parameter); /* turns, or 1
 bool kernel_has_home(const Kernel *kernel, BufferHome home, int slot);
 /* The entry's kernel reads carried state, so without a given state the initial one is made in the workspace first. */
 bool entry_makes_state(const Module *module, EntryKind entry);
+bool module_port_grows(const Module *module, const Port *state); /* it has a value for each step */
+int64_t module_limit(const Module *module, int length); /* 0: none */
 bool module_grows(const Module *module); /* its state has room for a number of steps that the caller chooses */
 uint64_t module_fingerprint(const Module *module);
 int64_t module_axis(const Module *module, Size size); /* the extent, or SEQRT_AXIS_... */

@@ -63,15 +63,34 @@ static void report(Walk *state, const Expr *read, int axis, const char *reaches)
 
 enum { MOST_SLOTS = 1 << 20 };
 
+/* An index over a length that is known at run time plus a constant, or less: how far the table reaches is checked when the length
+ * is there. A constant that is past the end for every length is not. */
+static bool ends_at_table(const Walk *state, const Expr *gap) {
+  Affine affine;
+  if (!expr_affine(gap, &affine)) return false;
+  int64_t largest = affine.constant; /* of the gap, where the indices are at their least */
+  int lengths = 0;
+  for (int n = 0; n < affine.term_count; n++) {
+    const Index *index = &state->draft->indices[affine.terms[n].id];
+    if (affine.terms[n].is_symbol || index->low.symbol != NONE) return false;
+    largest += affine.terms[n].coefficient * index->low.constant;
+    if (affine.terms[n].coefficient > 0) continue;
+    if (affine.terms[n].coefficient != -1 || index->high.symbol == NONE) return false;
+    lengths++;
+  }
+  return lengths == 1 && largest >= 0;
+}
+
 /* One end of one axis. `gap` is how far inside the index is: below zero is outside. Returns true when it may be. */
 static bool may_leave(Walk *state, const Expr *read, int axis, bool is_after, const Expr *gap, const Known *known) {
   if (is_at_least_zero(state->draft, gap, known)) return false;
   Limit low = interval_of(state->draft, gap).low;
   Affine affine;
   if (!low.is_finite && !expr_affine(gap, &affine)) return false; /* depends on data: checked at run time */
-  if (state->is_rewriting) return true;
   Size extent = state->draft->tensors[read->id].shape[axis];
   bool is_open = extent.symbol != NONE || has_author_boundary(state, read->id, axis, is_after);
+  if (!is_open && is_after && ends_at_table(state, gap)) return false;
+  if (state->is_rewriting) return true;
   bool is_bounded = low.is_finite && low.coefficient >= 0 && low.constant > -MOST_SLOTS;
   if (!is_open || !is_bounded) {
     const char *reaches = "lie any number of steps outside: use 'where' or 'if' to keep it inside";

@@ -84,6 +84,16 @@ static bool try_range(Elaboration *elaboration, Constraint *constraint, bool wit
   return true;
 }
 
+/* A length known at run time runs over the first rows of a parameter; anything else has the size of the axis. */
+static bool try_table(Elaboration *elaboration, Constraint *constraint) {
+  Cell *index = cell_root(constraint->cell), *axis = cell_root(constraint->other);
+  bool is_length = index->is_known && index->size.symbol != NONE;
+  if (is_length && !axis->is_known) return false;
+  constraint->is_done = true;
+  if (is_length && axis->size.symbol == NONE) return true;
+  return cell_merge(elaboration, constraint->cell, constraint->other, constraint->source, constraint->what);
+}
+
 /* An axis that only cases give: it ends where the last of them ends. */
 static bool try_axis_of_cases(Elaboration *elaboration, Constraint *constraint) {
   const Entity *entity = constraint->entity;
@@ -121,6 +131,7 @@ static bool try_constraint(Elaboration *elaboration, Constraint *constraint, boo
     if (cell_root(constraint->cell)->is_known || !cell_root(constraint->other)->is_known) return false;
     constraint->is_done = true;
     return cell_merge(elaboration, constraint->cell, constraint->other, constraint->source, constraint->what);
+  case CONSTRAINT_TABLE: return try_table(elaboration, constraint);
   case CONSTRAINT_AXIS_OF_CASES:
     if (!cell_root(constraint->cell)->is_known) return try_axis_of_cases(elaboration, constraint);
     return constraint->is_done = true;

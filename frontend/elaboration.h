@@ -201,12 +201,12 @@ struct Term {
   const Expr *built;
 };
 
-typedef enum { CONSTRAINT_SIZE, CONSTRAINT_RANGE, CONSTRAINT_STORED, CONSTRAINT_STAND, CONSTRAINT_AXIS_OF_CASES } ConstraintKind;
+typedef enum { CONSTRAINT_SIZE, CONSTRAINT_RANGE, CONSTRAINT_STORED, CONSTRAINT_STAND, CONSTRAINT_TABLE, CONSTRAINT_AXIS_OF_CASES } ConstraintKind;
 typedef struct Parameter Parameter;
 typedef struct Constraint {
   ConstraintKind kind;
   bool is_done, is_weak;
-  Cell *cell, *other; /* SIZE: is the expression's value; STAND: both equal */
+  Cell *cell, *other; /* SIZE: is the expression's value; STAND: both equal; TABLE: or an index over steps in a table */
   const Node *node;   /* SIZE: evaluated in `scope` */
   Scope *scope;
   Variable *variable;   /* RANGE */

@@ -163,12 +163,13 @@ static void stand(Elaboration *elaboration, const Term *read, int axis, const Co
                                               : arena_format(elaboration->arena, "index '%s' at axis %d of '%s'", variable->name,
                                                              axis + 1 - read->entity->outer_count, read->entity->name);
   SourceRange source = index->source.file ? index->source : read->source;
-  if (!is_weak) {
+  bool is_table = read->entity->role == ROLE_PARAMETER && variable->name[0] != ':';
+  if (!is_weak && !is_table) {
     cell_merge(elaboration, variable->extent, read->entity->axes[axis], source, what);
     return;
   }
-  Constraint constraint = {.kind = CONSTRAINT_STAND,
-                           .is_weak = true,
+  Constraint constraint = {.kind = is_weak ? CONSTRAINT_STAND : CONSTRAINT_TABLE,
+                           .is_weak = is_weak,
                            .cell = variable->extent,
                            .other = read->entity->axes[axis],
                            .source = source,

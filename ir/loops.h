@@ -169,7 +169,8 @@ typedef struct Module {
   StatePiece *pieces;
   int check_count;
   InputCheck *checks;
-  int64_t most_steps;      /* a table that is read by position ends there; 0: no limit */
+  int64_t *limits;         /* [symbols of the interface] where the shortest table ends that is read along this length (the stream's
+                              counts from the first step of all); 0: no limit */
   bool has_step;           /* chunk and step exist */
   const char *why_no_step; /* otherwise: the reason with file:line */
   bool has_objective;

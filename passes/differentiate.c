@@ -39,9 +39,18 @@ static void reach_reads(void *context, const Expr *expr) {
   reach->reached[expr->id] = reach->changed = true;
 }
 
+/* A state with a value for each step has none before the first. */
+static bool grows(const Program *program, const Port *port) {
+  SymbolId stream = program_find_symbol(program, SYMBOL_STREAM);
+  const Tensor *tensor = &program->tensors[port->tensor];
+  for (int n = 0; n < tensor->rank && stream != NONE && port->kind == PORT_STATE; n++)
+    if (tensor->shape[n].symbol == stream) return true;
+  return false;
+}
+
 static bool has_gradient(const Program *program, const Port *port) {
   bool is_kind = port->kind == PORT_PARAMETER || port->kind == PORT_INPUT || port->kind == PORT_STATE;
-  return is_kind && program->tensors[port->tensor].type == TYPE_REAL;
+  return is_kind && program->tensors[port->tensor].type == TYPE_REAL && !grows(program, port);
 }
 
 static bool is_result(const Program *program, const Port *port, bool has_objective) {

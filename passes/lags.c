@@ -8,9 +8,39 @@
 #include "passes/passes.h"
 #include "passes/times.h"
 
+typedef struct StateSearch {
+  const Program *program;
+  const bool *grows; /* by tensor: a declared state with a value for each step */
+  const Expr *found;
+} StateSearch;
+
+static void find_state(void *context, const Expr *expr) {
+  StateSearch *search = context;
+  if (expr->op == OP_READ && search->grows[expr->id] && !search->found) search->found = expr;
+}
+
+/* What holds all steps so far is empty before the first, so it cannot be read. */
+static void check_states(Program *program, const Times *times, Diagnostics *diagnostics) {
+  bool *grows = ARENA_ARRAY(program->arena, bool, program->tensor_count);
+  for (int n = 0; n < program->port_count; n++)
+    if (program->ports[n].kind == PORT_STATE && times->axis[program->ports[n].tensor] != NONE) grows[program->ports[n].tensor] = true;
+  for (int n = 0; n < program->equation_count; n++) {
+    const Equation *equation = &program->equations[n];
+    StateSearch search = {program, grows, NULL};
+    const Expr *parts[] = {equation->value, equation->guard, equation->body};
+    for (int p = 0; p < 3; p++)
+      if (parts[p]) expr_visit(parts[p], find_state, &search);
+    if (!search.found) continue;
+    const Tensor *state = &program->tensors[search.found->id];
+    diagnostics_error(diagnostics, search.found->source.file ? search.found->source : equation->source,
+                      "'%s' holds all steps so far: it has no value before the first", state->name);
+    diagnostics_note(diagnostics, state->source, "it is declared here");
+  }
+}
+
 bool pass_lags(Program *program, PassContext *context) {
-  (void)context;
   const Times *times = times_find(program);
+  check_states(program, times, context->diagnostics);
   for (int n = 0; n < program->port_count; n++) {
     Port *port = &program->ports[n];
     if (!port_is_result(port->kind)) continue;

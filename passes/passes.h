@@ -28,6 +28,10 @@ void program_keep_initial(Program *program);
 /* Whether chunk and step exist, from what pass_lags found on the ports. Otherwise the port that says why not. */
 bool program_has_step(const Program *program, const Port **out_reason);
 
+/* By symbol: how long a length may be, for the stream from the first step of all, as tables end there that are read along it; 0: no
+ * limit. */
+int64_t *program_limits(Program *program);
+
 /* Lowering of one program to the kernel of one entry point. NULL after errors. */
 Kernel *lower_program(Arena *arena, const Program *program, EntryKind entry, PassContext *context);
 

@@ -230,6 +230,7 @@ static Module *make_module(Runner *runner, const Program *batched, const Program
   if (!module->has_step) module->why_no_step = reason_text(arena, reason);
   module->has_objective = has_port(batched, PORT_OBJECTIVE);
   add_checks(module, batched);
+  module->limits = program_limits(program_clone(arena, batched));
   for (int entry = 0; entry < ENTRY_COUNT && !runner->is_stopped; entry++) {
     Program *program = program_clone(arena, entry == ENTRY_GRADIENT && gradient ? gradient : batched);
     if (entry == ENTRY_INITIAL) program_keep_initial(program);

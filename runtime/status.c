@@ -163,8 +163,8 @@ seqrt_code seqrt_describe_fault(const seqrt_model *model, const seqrt_call *call
       return runtime_fail(error, code, "model '%s' keeps all steps: the call ends at step %" PRId64 ", but there is room for %" PRId64,
                           model->name, fault->value, fault->high);
     if (fault->argument == SEQRT_ARGUMENT_LENGTH)
-      return runtime_fail(error, code, "model '%s' reads a table by position: the call ends at step %" PRId64 ", the table at %" PRId64,
-                          model->name, fault->value, fault->high);
+      return runtime_fail(error, code, "%s: the call ends at %" PRId64 ", but a table that is read along it at %" PRId64, subject, fault->value,
+                          fault->high);
     return runtime_fail(error, code, "%s: position %" PRId64 " is outside %" PRId64 " <= position < %" PRId64, subject,
                         fault->value, fault->low, fault->high);
   case SEQRT_VERSION:

@@ -156,7 +156,7 @@ void seqrt_trainer_destroy(seqrt_trainer *trainer) {
 /* ---- run ---- */
 
 /* A state that would grow for ever, or run past a table: every chunk is a sequence of its own. */
-static bool begins_anew(const seqrt_model *model) { return model->grows || model->most_steps; }
+static bool begins_anew(const seqrt_model *model) { return model->grows || model->length_limits[0]; }
 
 seqrt_code seqrt_trainer_step(seqrt_trainer *trainer, seqrt_step_report *out_report, seqrt_error *error) {
   if (!trainer) return runtime_fail(error, SEQRT_INVALID_ARGUMENT, "trainer: none is given");

@@ -11,7 +11,7 @@
 
 #include "seqrt/seqrt.h"
 
-extern const seqrt_model both_directions_model, gathers_and_objective_model, time_and_lengths_model, guards_and_maxima_model;
+extern const seqrt_model both_directions_model, gathers_and_objective_model, time_and_lengths_model, guards_and_maxima_model, causal_attention_model;
 
 enum { ROWS = 5, STEPS = 11, OTHER_LENGTH = 4, TABLE = 3, INSTANCES = 4 };
 static const int32_t THREADS[INSTANCES] = {1, 2, 3, 2};
@@ -39,9 +39,17 @@ static int64_t element_count(const seqrt_tensor *tensor, const Instance *instanc
   int64_t count = 1;
   for (int32_t axis = 0; axis < tensor->rank; axis++) {
     int64_t extent = tensor->shape[axis];
+    if (extent == SEQRT_AXIS_STEPS) extent = STEPS;
     count *= extent >= 0 ? extent : extent == SEQRT_AXIS_BATCH ? ROWS : instance->lengths[-2 - extent];
   }
   return count;
+}
+
+/* A state with a value for each step has none before the first. */
+static bool grows(const seqrt_tensor *state) {
+  for (int32_t axis = 0; axis < state->rank; axis++)
+    if (state->shape[axis] == SEQRT_AXIS_STEPS) return true;
+  return false;
 }
 
 /* The same numbers for the same stream in every instance. */
@@ -78,6 +86,7 @@ static Instance instance_create(const seqrt_model *model, int number) {
     if (model->outputs[n].dtype == SEQRT_F32) instance.cotangents[n] = draw(&model->outputs[n], &instance, 100 + (uint64_t)n);
   }
   for (int32_t n = 0; n < model->state_count; n++) {
+    if (grows(&model->states[n])) continue;
     instance.states[n] = draw(&model->states[n], &instance, 200 + (uint64_t)n);
     instance.state_gradients[n] = allocate(4 * element_count(&model->states[n], &instance), fill);
   }
@@ -158,7 +167,7 @@ static bool agree(const seqrt_model *model, const Instance *a, const Instance *b
 
 int main(void) {
   static const seqrt_model *const models[] = {&both_directions_model, &gathers_and_objective_model, &time_and_lengths_model,
-                                              &guards_and_maxima_model};
+                                              &guards_and_maxima_model, &causal_attention_model};
   enum { MODELS = sizeof models / sizeof models[0] };
   Instance instances[MODELS][INSTANCES];
   seqrt_parameters *parameters[MODELS];

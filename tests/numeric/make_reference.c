@@ -148,6 +148,15 @@ static void choose_sizes(Maker *maker) {
   }
 }
 
+/* A state with a value for each step has none before the first. */
+static bool is_given(const Maker *maker, const Port *port) {
+  if (port->kind == PORT_PARAMETER || port->kind == PORT_INPUT) return true;
+  const Tensor *tensor = &maker->program->tensors[port->tensor];
+  for (int axis = 0; axis < tensor->rank; axis++)
+    if (tensor->shape[axis].symbol != NONE && maker->program->symbols[tensor->shape[axis].symbol].kind == SYMBOL_STREAM) return false;
+  return port->kind == PORT_STATE;
+}
+
 static void add_sources(Maker *maker) {
   for (int p = 0; p < maker->program->port_count; p++) {
     const Port *port = &maker->program->ports[p];
@@ -155,7 +164,7 @@ static void add_sources(Maker *maker) {
     maker->has_objective |= port->kind == PORT_OBJECTIVE;
     const char *prefix = port->kind == PORT_PARAMETER ? "param." : port->kind == PORT_INPUT ? "input." : "state0.";
     if (port->kind == PORT_OUTPUT && tensor->type == TYPE_REAL) maker->cotangents[p] = draw(maker, tensor);
-    if (port->kind != PORT_PARAMETER && port->kind != PORT_INPUT && port->kind != PORT_STATE) continue;
+    if (!is_given(maker, port)) continue;
     maker->given[port->tensor] = draw(maker, tensor);
     add_port(maker, prefix, port, maker->given[port->tensor]);
   }
@@ -177,7 +186,7 @@ static void add_gradients(Maker *maker) {
   for (int p = 0; p < maker->program->port_count; p++) {
     const Port *port = &maker->program->ports[p];
     const Tensor *tensor = &maker->program->tensors[port->tensor];
-    if (port->kind != PORT_PARAMETER && port->kind != PORT_INPUT && port->kind != PORT_STATE) continue;
+    if (!is_given(maker, port)) continue;
     if (tensor->type != TYPE_REAL) continue;
     int64_t count = element_count(maker, tensor);
     double *gradient = ARENA_ARRAY(maker->arena, double, count);

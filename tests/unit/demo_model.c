@@ -28,6 +28,7 @@ static const seqrt_tensor INPUTS[] = {
 static const seqrt_tensor OUTPUTS[] = {{"logits", SEQRT_F32, 3, LOGITS_SHAPE, 0, 0, 1, 0, 0, 0}};
 static const seqrt_tensor STATES[] = {{"h", SEQRT_F32, 2, STATE_SHAPE, 0, 0, 1, 0, 0, 0}};
 static const char *const LENGTH_NAMES[] = {"T"};
+static const int64_t LIMITS[] = {0};
 
 static int64_t workspace_size(int32_t entry, int64_t batch, const int64_t *lengths, int64_t capacity, int32_t threads) {
   (void)capacity;
@@ -223,7 +224,7 @@ static int32_t run(seqrt_call *call, uint64_t fingerprint, bool has_objective, b
                                     NULL,                                                                \
                                     PRINT,                                                               \
                                     {NAME##_forward, NAME##_objective, NAME##_gradient, NAME##_initial}, \
-                                    0,                                                                   \
+                                    LIMITS,                                                              \
                                     workspace_size,                                                      \
                                     state_size,                                                          \
                                     state_offset};

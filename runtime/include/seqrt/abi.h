@@ -90,7 +90,8 @@ typedef struct seqrt_call {
   int64_t capacity;                /* models whose state grows: steps that state_out and the workspace have room for, in all */
   const float *const *parameters;  /* [parameter_slots] */
   const void *const *inputs;       /* [input_count]; those of the objective may be NULL where it is not computed */
-  const float *const *initial_states; /* NULL, or [state_count]; NULL entries mean zero. Used when state_in is NULL */
+  const float *const *initial_states; /* NULL, or [state_count]; NULL entries mean zero, as those with an axis of
+                                    * SEQRT_AXIS_STEPS must be, which are empty before the first step. Used when state_in is NULL */
   const void *state_in;            /* from an earlier call; NULL: the start of the sequence */
   void *state_out;                 /* NULL: not wanted. May be the same as state_in */
   void *const *outputs;            /* NULL, or [output_count]; NULL entries are not written */
@@ -176,7 +177,8 @@ typedef struct seqrt_model {
   const char *why_no_step;    /* NULL when there is a step */
   uint64_t fingerprint;       /* of names, shapes and state layout: states and checkpoints of another model are refused by it */
   seqrt_entry entries[SEQRT_ENTRY_COUNT]; /* NULL where the model has none */
-  int64_t most_steps;         /* position that no call may go past, where a learned table ends; 0: none */
+  const int64_t *length_limits; /* [length_count], where a table ends that is read along the length, for the stream from the first step
+                                 * of all: no call may go past it; 0: no limit */
   /* Bytes, 0 for impossible sizes. `capacity` is the number of steps, in all, that there is room for; it does not matter for models
    * that don't grow. A whole sequence without state needs a capacity of 0. `threads`: those of the context that the call will have, 1
    * without one. */
