@@ -62,3 +62,23 @@ void text_quoted(Text *text, const char *string) {
 }
 
 const char *text_string(const Text *text) { return text->data ? text->data : ""; }
+
+bool pattern_matches(const char *pattern, const char *text) {
+  const char *star = NULL, *retry = NULL;
+  while (*text) {
+    if (*pattern == '*') {
+      star = pattern++;
+      retry = text;
+    } else if (*pattern == *text) {
+      pattern++;
+      text++;
+    } else if (star) {
+      pattern = star + 1;
+      text = ++retry;
+    } else {
+      return false;
+    }
+  }
+  while (*pattern == '*') pattern++;
+  return *pattern == '\0';
+}

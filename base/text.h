@@ -2,6 +2,8 @@
 #ifndef SEQC_BASE_TEXT_H
 #define SEQC_BASE_TEXT_H
 
+#include <stdbool.h>
+
 #include "base/arena.h"
 
 typedef struct Text {
@@ -22,5 +24,8 @@ void text_quoted(Text *text, const char *string);
 
 /* The text so far, "" when nothing was added. */
 const char *text_string(const Text *text);
+
+/* '*' in the pattern stands for any characters, none included. */
+bool pattern_matches(const char *pattern, const char *text);
 
 #endif

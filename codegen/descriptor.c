@@ -222,6 +222,14 @@ static LLVMValueRef build_limits(const ModuleEmitter *emitter, int count) {
   return build_numbers(emitter, "length_limits", emitter->codegen->type_i64, limits, count);
 }
 
+static LLVMValueRef build_ignored(const ModuleEmitter *emitter) {
+  const Program *program = emitter->module->interface;
+  LLVMValueRef *items = ARENA_ARRAY(emitter->codegen->arena, LLVMValueRef, program->ignored_count);
+  for (int n = 0; n < program->ignored_count; n++) items[n] = build_string(emitter, program->ignored[n]);
+  return program->ignored_count ? build_array(emitter, "ignored", emitter->codegen->type_ptr, items, program->ignored_count)
+                                : build_null(emitter);
+}
+
 static LLVMValueRef build_entries(const ModuleEmitter *emitter) {
   LLVMValueRef items[ENTRY_COUNT];
   for (EntryKind entry = 0; entry < ENTRY_COUNT; entry++)
@@ -262,7 +270,9 @@ void build_descriptor(ModuleEmitter *emitter) {
                            build_limits(emitter, lengths),
                            emitter->workspace_size,
                            emitter->state_size,
-                           emitter->state_offset};
+                           emitter->state_offset,
+                           build_i32(emitter, module->interface->ignored_count),
+                           build_ignored(emitter)};
   unsigned count = sizeof fields / sizeof *fields;
   LLVMTypeRef type = LLVMTypeOf(constant_struct(emitter, fields, count));
   fields[1] = build_i32(emitter, (int64_t)LLVMABISizeOfType(codegen->data_layout, type));

@@ -3,6 +3,7 @@
  */
 #include "driver/check.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "driver/check_internal.h"
@@ -19,32 +20,52 @@ static const char *known_name(Arena *arena, const char *tensor) {
   return NULL;
 }
 
-static void add_shape(Arena *arena, FrontendOptions *frontend, KnownShape **shapes, const char *name,
-                      const ReferenceTensor *tensor) {
-  for (int i = 0; i < frontend->known_shape_count; i++)
-    if (strcmp((*shapes)[i].name, name) == 0) return;
-  ARENA_PUSH(arena, *shapes, frontend->known_shape_count, (KnownShape){name, tensor->rank, tensor->shape});
+typedef struct Known {
+  Arena *arena;
+  FrontendOptions *frontend;
+  KnownShape *shapes;
+  const char *path;
+} Known;
+
+static void add_shape(Known *known, const char *name, const ReferenceTensor *tensor) {
+  for (int i = 0; i < known->frontend->known_shape_count; i++)
+    if (strcmp(known->shapes[i].name, name) == 0) return;
+  ARENA_PUSH(known->arena, known->shapes, known->frontend->known_shape_count,
+             (KnownShape){name, tensor->rank, tensor->shape, known->path});
+}
+
+/* Where a file has runs, "input.token_text" is an "input.token", unless the file has that name as well. */
+static void add_shapes_of_runs(Known *known, const char *name, const ReferenceTensor *tensor) {
+  const char *start = strchr(name, '.') + 1;
+  for (const char *place = start + strlen(start); place > start; place--)
+    if (*place == '_') add_shape(known, arena_string_length(known->arena, name, (size_t)(place - name)), tensor);
+}
+
+/* The configs: what --config gives stands alone; else that of the reference, and what it lacks from the weights. */
+static void add_configs(const Check *check, FrontendOptions *frontend) {
+  if (frontend->config_count) return;
+  Config *configs = ARENA_ARRAY(check->arena, Config, 2);
+  const Reference *files[] = {check->reference, check->weights};
+  for (int n = 0; n < 2; n++)
+    if (files[n] && files[n]->config) configs[frontend->config_count++] = (Config){files[n]->config, files[n]->config_path};
+  frontend->configs = configs;
 }
 
 static FrontendOptions frontend_options(const Check *check) {
   FrontendOptions frontend = check->options->frontend;
-  const Reference *reference = check->reference, *weights = check->weights;
-  KnownShape *shapes = NULL;
+  const Reference *reference = check->reference;
+  Known known = {.arena = check->arena, .frontend = &frontend, .path = reference->path};
   frontend.known_shape_count = 0;
-  for (int i = 0; i < reference->tensor_count; i++) {
-    const char *name = known_name(check->arena, reference->tensors[i].name);
-    if (name && !(weights && strncmp(name, "param.", 6) == 0))
-      add_shape(check->arena, &frontend, &shapes, name, &reference->tensors[i]);
-  }
-  for (int i = 0; weights && i < weights->tensor_count; i++)
-    add_shape(check->arena, &frontend, &shapes, arena_format(check->arena, "param.%s", weights->tensors[i].name),
-              &weights->tensors[i]);
-  frontend.known_shapes = shapes;
-  frontend.known_shapes_path = reference->path;
-  if (!frontend.config && reference->config) {
-    frontend.config = reference->config;
-    frontend.config_path = reference->path;
-  }
+  for (int is_run = 0; is_run < 2; is_run++)
+    for (int i = 0; i < reference->tensor_count; i++) {
+      const char *name = known_name(check->arena, reference->tensors[i].name);
+      if (!name || (check->weights && strncmp(name, "param.", 6) == 0)) continue;
+      if (is_run) add_shapes_of_runs(&known, name, &reference->tensors[i]);
+      else add_shape(&known, name, &reference->tensors[i]);
+    }
+  frontend.known_shapes = known.shapes;
+  add_configs(check, &frontend);
+  if (check->weights) weights_add_known(check->arena, check->weights, &frontend);
   return frontend;
 }
 
@@ -55,7 +76,8 @@ static bool has_errors(const Check *check) { return diagnostics_error_count(chec
 /* From the model file to entry points in this process; false after diagnostics. */
 static bool build(Check *check, Codegen *codegen) {
   FrontendOptions frontend = frontend_options(check);
-  FrontendResult read = frontend_compile(check->arena, check->options->model, &frontend, false, check->diagnostics);
+  FrontendResult read = weights_compile(check->arena, check->options->model, &frontend, check->weights, false,
+                                        check->diagnostics);
   if (has_errors(check) || !read.program) return false;
   PipelineOptions pipeline = check->options->pipeline;
   pipeline.machine = codegen_machine(codegen);
@@ -76,8 +98,16 @@ static ExitCode run_forms(Check *check) {
   }
   check->context = context;
   check->largest_gradient = largest_gradient(check->reference);
-  for (int form = 0; form < CHECK_FORM_COUNT; form++)
+  for (int form = 0; form < CHECK_FORM_COUNT; form++) {
     check->is_compared[form] = ARENA_ARRAY(check->arena, bool, check->reference->tensor_count);
+    check->shared_error[form] = ARENA_ARRAY(check->arena, double, check->reference->tensor_count);
+    for (int i = 0; i < check->reference->tensor_count; i++) check->shared_error[form][i] = INFINITY;
+    if (options->is_left_out[form]) fprintf(options->stream, "%s left out by --forms\n", check_form_names[form]);
+  }
+  if (!check_read_parameters(check)) {
+    seqrt_context_destroy(context);
+    return EXIT_FILE;
+  }
   if (!options->is_left_out[CHECK_COMPILED]) check_compiled(check);
   check_streams(check);
   if (!options->is_left_out[CHECK_INTERPRETED]) check_interpreted(check);
@@ -96,13 +126,15 @@ ExitCode check_run(const CheckOptions *options) {
   Check check = {.arena = arena, .options = options, .diagnostics = diagnostics_create(arena)};
   ExitCode code = EXIT_FILE;
   check.reference = reference_load(arena, options->against);
-  check.weights = options->weights ? reference_load(arena, options->weights) : NULL;
+  check.weights = options->weights ? weights_open(arena, options->weights) : NULL;
+  if (check.reference) check.is_skipped = ARENA_ARRAY(arena, bool, check.reference->tensor_count);
   if (check.reference && (check.weights || !options->weights)) {
     Codegen *codegen = codegen_create(&options->codegen, check.diagnostics);
     if (codegen) code = check_with(&check, codegen);
     else code = EXIT_CALL, diagnostics_print(check.diagnostics, stderr);
     if (codegen) codegen_destroy(codegen);
   }
+  weights_close(check.weights);
   arena_destroy(arena);
   return code;
 }

@@ -4,9 +4,6 @@
 
 #include "driver/options.h"
 
-/* The ways in which a model is run; each can be left out. */
-typedef enum { CHECK_COMPILED, CHECK_CHUNK, CHECK_STEP, CHECK_INTERPRETED, CHECK_FORM_COUNT } CheckForm;
-
 typedef struct CheckOptions {
   const char *model, *against;
   const char *weights;      /* NULL: the parameters are in `against` */

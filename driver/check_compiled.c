@@ -77,16 +77,20 @@ static double *widen(Arena *arena, const void *data, int32_t dtype, int64_t elem
 
 /* ---- a run ---- */
 
-static void find_parameters(CompiledRun *run) {
-  Check *check = run->check;
-  run->parameters = ARENA_ARRAY(check->arena, const float *, run->model->parameter_slots);
-  for (int p = 0; p < run->model->parameter_count; p++) {
-    const seqrt_parameter *parameter = &run->model->parameters[p];
+bool check_read_parameters(Check *check) {
+  const seqrt_model *model = check->model;
+  check->parameters = ARENA_ARRAY(check->arena, const float *, model->parameter_slots);
+  for (int p = 0; p < model->parameter_count; p++) {
+    const seqrt_parameter *parameter = &model->parameters[p];
     for (int turn = 0; turn < (parameter->turns ? parameter->turns : 1); turn++) {
       const char *name = turn_name(check->arena, parameter->name, parameter->turn_scale, parameter->turn_offset, turn);
-      run->parameters[parameter->first_slot + turn] = narrow(check->arena, check_find_parameter(check, name), SEQRT_F32);
+      const ReferenceTensor *tensor = check_find_parameter(check, name);
+      float *values = ARENA_ARRAY(check->arena, float, tensor->elements);
+      if (!reference_read_floats(check_parameter_source(check), tensor, values)) return false;
+      check->parameters[parameter->first_slot + turn] = values;
     }
   }
+  return true;
 }
 
 static void find_sizes(CompiledRun *run) {
@@ -107,7 +111,7 @@ static CompiledRun *run_create(Check *check, CheckForm form) {
   run->check = check;
   run->form = form;
   find_sizes(run);
-  find_parameters(run);
+  run->parameters = check->parameters;
   run->inputs = ARENA_ARRAY(arena, void *, model->input_count);
   for (int i = 0; i < model->input_count; i++)
     run->inputs[i] = narrow(arena, check_find(check, "input.", model->inputs[i].name), model->inputs[i].dtype);
@@ -156,7 +160,8 @@ static bool run_entry(CompiledRun *run, seqrt_entry_kind entry) {
 /* ---- comparisons ---- */
 
 static void compare(CompiledRun *run, const char *prefix, const char *name, const void *data, int32_t dtype, int64_t elements) {
-  if (data && check_find(run->check, prefix, name))
+  const ReferenceTensor *reference = check_find(run->check, prefix, name);
+  if (data && reference && reference->elements == elements)
     report_tensor(run->check, run->form, prefix, name, widen(run->check->arena, data, dtype, elements));
 }
 
@@ -259,8 +264,12 @@ static bool run_gradient(CompiledRun *run) {
 }
 
 void check_compiled(Check *check) {
-  bool has_run = run_forward(run_create(check, CHECK_COMPILED));
-  if (check->has_gradients && check->model->entries[SEQRT_GRADIENT]) has_run &= run_gradient(run_create(check, CHECK_COMPILED));
+  bool has_run = true;
+  for (int run = 0; run < check->run_count; run++) {
+    check->suffix = check->runs[run];
+    has_run &= run_forward(run_create(check, CHECK_COMPILED));
+    if (check->has_gradients && check->model->entries[SEQRT_GRADIENT]) has_run &= run_gradient(run_create(check, CHECK_COMPILED));
+  }
   if (has_run) report_missing(check, CHECK_COMPILED);
 }
 
@@ -330,8 +339,8 @@ static bool choose_output(CompiledRun *run, const char *name) {
     const seqrt_tensor *output = &run->model->outputs[i];
     if (strcmp(output->name, name) != 0) continue;
     if (!output->streams) {
-      report_failure(run->check, run->form, arena_format(run->check->arena, "output.%s", name), "output '%s' does not stream: %s",
-                     name, why_not(run->check, name));
+      report_failure(run->check, run->form, check_file_name(run->check, "output.", name), "output '%s' does not stream: %s", name,
+                     why_not(run->check, name));
       return true;
     }
     run->outputs[i] = allocate_result(run->check->arena, element_count(run, output));
@@ -344,9 +353,11 @@ static void run_pieces(Check *check, CheckForm form) {
   static const int64_t odd_lengths[] = {1, 7, 3};
   CompiledRun *run = run_create(check, form);
   for (int i = 0; i < check->reference->stream_count; i++) {
-    const char *name = check->reference->stream_outputs[i];
-    if (!choose_output(run, name))
-      report_failure(check, form, arena_format(check->arena, "output.%s", name), "the model has no output '%s'", name);
+    const char *name = check->reference->stream_outputs[i], *of_run;
+    const char *output = check_split_name(check, name, &of_run);
+    if (of_run && of_run != check->suffix) continue;
+    if (!choose_output(run, output))
+      report_failure(check, form, arena_format(check->arena, "output.%s", name), "the model has no output '%s'", output);
   }
   int64_t length = run->model->length_count ? run->lengths[0] : 1, count;
   for (int64_t start = 0, piece = 0; start < length; start += count, piece++) {
@@ -369,6 +380,10 @@ void check_streams(Check *check) {
       report_failure(check, form, "-", "the reference says that this form cannot exist, but the model has it");
     else if (!model->has_step && expected == STREAMS_LIST)
       report_failure(check, form, "-", "the reference has this form, but the model has not");
-    else if (model->has_step) run_pieces(check, form);
+    for (int run = 0; model->has_step && expected == STREAMS_LIST && run < check->run_count; run++) {
+      check->suffix = check->runs[run];
+      run_pieces(check, form);
+    }
+    report_missing(check, form);
   }
 }

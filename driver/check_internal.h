@@ -4,49 +4,76 @@
 
 #include "driver/check.h"
 #include "driver/reference.h"
+#include "driver/weights.h"
 
 typedef struct Check {
   Arena *arena;
   const CheckOptions *options;
   Diagnostics *diagnostics;
   const Reference *reference;
-  const Reference *weights; /* NULL: parameters are in the reference */
+  Reference *weights; /* NULL: parameters are in the reference */
   PipelineResult lowered;
-  const seqrt_model *model; /* compiled, in this process */
+  int run_count;
+  const char **runs;  /* suffixes of names, each of a run of its own: "text" of input.token_text; one NULL where there are none */
+  const char *suffix; /* of the run under way */
+  const seqrt_model *model;        /* compiled, in this process */
+  const float **parameters;        /* by slot */
+  const double **parameter_values; /* by port of lowered.batched, for the interpreter; NULL: not read yet */
   const seqrt_context *context;
   bool has_gradients; /* the reference holds some, and this model has the same scalar to differentiate */
   double largest_gradient;
   bool is_bad;
-  bool *is_compared[CHECK_FORM_COUNT]; /* by tensor of the reference */
+  bool *is_skipped;                       /* by tensor of the reference: what no model computes */
+  bool *is_compared[CHECK_FORM_COUNT];    /* by tensor of the reference */
+  double *shared_error[CHECK_FORM_COUNT]; /* likewise: the smallest of all runs, for what has no suffix */
 } Check;
+
+/* check_runs.c: names of the file, and the separate runs that their suffixes mean. */
+
+/* The runs of the file: check->runs. False after diagnostics. */
+bool check_find_runs(Check *check);
+/* The tensor of the file with this prefix and name, in the run under way; NULL when there is none. With "{}" in the name all its
+ * turns, stacked. What a run has not is taken from what all share. */
+const ReferenceTensor *check_find(const Check *check, const char *prefix, const char *name);
+/* A tensor that check_find gives and that has no suffix, though the runs have: it belongs to one of them, nobody says which. */
+bool check_is_shared(const Check *check, const char *prefix, const char *name);
+const char *check_file_name(const Check *check, const char *prefix, const char *name); /* with suffix where the file has it */
+/* The name of a port of this kind that the name in a file means, without suffix; NULL when there is none. */
+const char *check_port_name(const Check *check, PortKind kind, const char *name);
+/* The same name without the suffix of a run; `out_run` is that run or NULL. */
+const char *check_split_name(const Check *check, const char *name, const char **out_run);
+/* "{}" in the name of a parameter or state replaced by the number of the turn. */
+const char *turn_name(Arena *arena, const char *name, int64_t scale, int64_t offset, int64_t turn);
+/* The name without the prefix, or NULL when it has another one. */
+const char *without_prefix(const char *name, const char *prefix);
 
 /* check_bind.c: which tensor of the file belongs to what. */
 
-/* The tensor of the file with this prefix and name; NULL when there is none. With "{}" in the name all its turns, stacked. */
-const ReferenceTensor *check_find(const Check *check, const char *prefix, const char *name);
+/* In the weights or, without them, in the reference. */
 const ReferenceTensor *check_find_parameter(const Check *check, const char *name);
-/* "{}" in the name of a parameter or state replaced by the number of the turn. */
-const char *turn_name(Arena *arena, const char *name, int64_t scale, int64_t offset, int64_t turn);
+const Reference *check_parameter_source(const Check *check);
 /* Every input and parameter is there and of the right shape, and nothing is in the file that the model does not know.
  * False after diagnostics. */
 bool check_names(Check *check);
-/* The run-time sizes of a program [symbol_count], from the shapes of the file. NULL after diagnostics. */
+/* The run-time sizes of a program [symbol_count] in the run under way, from the shapes of the file. NULL after diagnostics. */
 int64_t *check_sizes(Check *check, const Program *program);
 
 /* check_report.c: the table. */
 
 /* One line; the tensor is looked up under its full name ("grad.param.weight"). Values in row-major order. */
 void report_values(Check *check, CheckForm form, const char *tensor, const double *values);
-/* Likewise for the tensor `name` behind `prefix`, which the file has; one line for each turn where the name has turns. */
+/* Likewise for the tensor `name` behind `prefix`, which the file has; one line for each turn where the name has turns. What is
+ * shared by the runs is compared with the nearest of them, when report_missing is called. */
 void report_tensor(Check *check, CheckForm form, const char *prefix, const char *name, const double *values);
 void report_failure(Check *check, CheckForm form, const char *tensor, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 void report_refusal(Check *check, CheckForm form, const char *reason);
-/* Each output, state and gradient of the file that this form has no line for yet. */
+/* After all runs: each output, state and gradient of the file that this form has no line for yet. */
 void report_missing(Check *check, CheckForm form);
 double largest_gradient(const Reference *reference);
 
 /* check_compiled.c */
+bool check_read_parameters(Check *check); /* check->parameters; false after printing why not */
 void check_compiled(Check *check);
 void check_streams(Check *check);
 /* check_interpreted.c */

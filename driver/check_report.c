@@ -9,7 +9,6 @@
 
 #include "driver/check_internal.h"
 
-static const char *const form_names[CHECK_FORM_COUNT] = {"compiled", "chunk", "step", "interpreted"};
 static const double FLOAT_TOLERANCE = 2e-5, FLOAT_GRADIENT_TOLERANCE = 3e-4, DOUBLE_TOLERANCE = 1e-12;
 static const double SMALLEST_SCALE = 1e-6;
 
@@ -39,34 +38,47 @@ static void print_line(Check *check, CheckForm form, const char *tensor, double 
   if (reference) check->is_compared[form][reference - check->reference->tensors] = true;
   bool is_ok = error <= tolerance;
   if (!is_ok) check->is_bad = true;
-  fprintf(check->options->stream, "%s %s %.3g %.3g %s\n", form_names[form], tensor, error, tolerance, is_ok ? "ok" : "BAD");
+  fprintf(check->options->stream, "%s %s %.3g %.3g %s\n", check_form_names[form], tensor, error, tolerance, is_ok ? "ok" : "BAD");
 }
 
-void report_values(Check *check, CheckForm form, const char *tensor, const double *values) {
-  const ReferenceTensor *reference = reference_find(check->reference, tensor);
+static double measure(const Check *check, const ReferenceTensor *reference, const double *values) {
   double scale = fmax(largest_element(reference), SMALLEST_SCALE), difference = 0;
-  if (reference_has_zero_gradient(check->reference, tensor)) scale = check->largest_gradient;
+  if (reference_has_zero_gradient(check->reference, reference->name)) scale = check->largest_gradient;
   for (int64_t i = 0; i < reference->elements; i++) {
     if (values[i] == reference->values[i]) continue; /* infinities of one sign too */
     double distance = fabs(values[i] - reference->values[i]);
     if (!(distance <= difference)) difference = isnan(distance) ? INFINITY : distance;
   }
-  print_line(check, form, tensor, difference / scale, tolerance_of(form, reference));
+  return difference / scale;
+}
+
+void report_values(Check *check, CheckForm form, const char *tensor, const double *values) {
+  const ReferenceTensor *reference = reference_find(check->reference, tensor);
+  print_line(check, form, tensor, measure(check, reference, values), tolerance_of(form, reference));
 }
 
 void report_tensor(Check *check, CheckForm form, const char *prefix, const char *name, const double *values) {
   const ReferenceTensor *whole = check_find(check, prefix, name);
+  bool is_shared = check_is_shared(check, prefix, name);
   int64_t turns = strstr(name, "{}") ? whole->shape[0] : 1;
-  for (int64_t turn = 0; turn < turns; turn++)
-    report_values(check, form, arena_format(check->arena, "%s%s", prefix, turn_name(check->arena, name, 1, 0, turn)),
-                  values + turn * (whole->elements / turns));
+  for (int64_t turn = 0; turn < turns; turn++) {
+    const char *tensor = check_file_name(check, prefix, turn_name(check->arena, name, 1, 0, turn));
+    const double *part = values + turn * (whole->elements / turns);
+    if (!is_shared) {
+      report_values(check, form, tensor, part);
+      continue;
+    }
+    const ReferenceTensor *reference = reference_find(check->reference, tensor);
+    double *error = &check->shared_error[form][reference - check->reference->tensors];
+    *error = fmin(*error, measure(check, reference, part));
+  }
 }
 
 void report_failure(Check *check, CheckForm form, const char *tensor, const char *format, ...) {
   const ReferenceTensor *reference = reference_find(check->reference, tensor);
   va_list arguments;
   va_start(arguments, format);
-  fprintf(stderr, "%s: %s: ", check->options->model, form_names[form]);
+  fprintf(stderr, "%s: %s: ", check->options->model, check_form_names[form]);
   vfprintf(stderr, format, arguments);
   fputs("\n", stderr);
   va_end(arguments);
@@ -74,15 +86,27 @@ void report_failure(Check *check, CheckForm form, const char *tensor, const char
 }
 
 void report_refusal(Check *check, CheckForm form, const char *reason) {
-  fprintf(check->options->stream, "%s refused %s\n", form_names[form], reason);
+  fprintf(check->options->stream, "%s refused %s\n", check_form_names[form], reason);
+}
+
+/* Results without a suffix, now that every run has been seen. */
+static void report_shared(Check *check, CheckForm form) {
+  for (int i = 0; i < check->reference->tensor_count; i++) {
+    const ReferenceTensor *reference = &check->reference->tensors[i];
+    double error = check->shared_error[form][i];
+    if (isfinite(error) && !check->is_compared[form][i])
+      print_line(check, form, reference->name, error, tolerance_of(form, reference));
+  }
 }
 
 void report_missing(Check *check, CheckForm form) {
   static const char *const results[] = {"output.", "state.", "grad."};
-  for (int i = 0; i < check->reference->tensor_count; i++) {
+  bool is_whole = form == CHECK_COMPILED || form == CHECK_INTERPRETED;
+  report_shared(check, form);
+  for (int i = 0; is_whole && i < check->reference->tensor_count; i++) {
     const char *name = check->reference->tensors[i].name;
     for (int r = 0; r < 3; r++)
-      if (strncmp(name, results[r], strlen(results[r])) == 0 && !check->is_compared[form][i])
+      if (strncmp(name, results[r], strlen(results[r])) == 0 && !check->is_compared[form][i] && !check->is_skipped[i])
         report_failure(check, form, name, "the model does not compute '%s'", name);
   }
 }

@@ -13,14 +13,15 @@
 #include "driver/depfile.h"
 #include "driver/files.h"
 #include "driver/options.h"
-#include "driver/reference.h"
 #include "driver/run_pass.h"
+#include "driver/weights.h"
 
 /* One run of the compiler. */
 typedef struct Run {
   Arena *arena;
   Options *options;
   Diagnostics *diagnostics;
+  Reference *weights; /* NULL: none are given */
   FrontendResult read;
   PipelineResult lowered;
   Codegen *codegen;
@@ -76,6 +77,7 @@ static ExitCode finish(Run *run, ExitCode code) {
   if (code == EXIT_DONE && diagnostics_error_count(run->diagnostics)) code = EXIT_MODEL;
   if (code == EXIT_DONE && !output_files_commit(run->files)) code = EXIT_FILE;
   if (run->codegen) codegen_destroy(run->codegen);
+  weights_close(run->weights);
   return code;
 }
 
@@ -85,22 +87,6 @@ static FrontendResult read_equations(Run *run, SourceFile *file) {
   result.program = equations_parse(run->arena, file, run->diagnostics);
   ARENA_PUSH(run->arena, result.files, result.file_count, file->path);
   return result;
-}
-
-/* The shapes of a file of weights, for sizes that follow from them. */
-static bool add_known_shapes(Run *run) {
-  const Reference *weights = reference_load(run->arena, run->options->weights);
-  if (!weights) return false;
-  FrontendOptions *frontend = &run->options->frontend;
-  KnownShape *shapes = NULL;
-  for (int t = 0; t < weights->tensor_count; t++) {
-    const ReferenceTensor *tensor = &weights->tensors[t];
-    KnownShape shape = {arena_format(run->arena, "param.%s", tensor->name), tensor->rank, tensor->shape};
-    ARENA_PUSH(run->arena, shapes, frontend->known_shape_count, shape);
-  }
-  frontend->known_shapes = shapes;
-  frontend->known_shapes_path = run->options->weights;
-  return true;
 }
 
 /* Stage 1: the model file, and all it imports, to equations. False when a file cannot be read. */
@@ -114,8 +100,10 @@ static bool read_model(Run *run) {
     run->read = read_equations(run, file);
     return true;
   }
-  if (options->weights && !add_known_shapes(run)) return false;
-  run->read = frontend_compile(run->arena, options->input, &options->frontend, options->emit[EMIT_AST], run->diagnostics);
+  if (options->weights && !(run->weights = weights_open(run->arena, options->weights))) return false;
+  if (run->weights) weights_add_known(run->arena, run->weights, &options->frontend);
+  run->read = weights_compile(run->arena, options->input, &options->frontend, run->weights, options->emit[EMIT_AST],
+                              run->diagnostics);
   if (options->emit[EMIT_AST] && run->read.ast) add_text(run, EMIT_AST, run->read.ast);
   return true;
 }
@@ -127,7 +115,8 @@ static void add_dependencies(Run *run) {
   const char **files = NULL;
   for (int f = 0; f < run->read.file_count; f++) ARENA_PUSH(run->arena, files, file_count, run->read.files[f]);
   if (options->config) ARENA_PUSH(run->arena, files, file_count, options->config);
-  if (options->weights) ARENA_PUSH(run->arena, files, file_count, options->weights);
+  for (int f = 0; run->weights && f < weights_file_count(run->weights); f++)
+    ARENA_PUSH(run->arena, files, file_count, weights_file(run->weights, f));
   const char *target = options->dependency_target;
   if (!target && options->has_only_dependencies) target = with_extension(run->arena, file_name(options->input), ".o");
   if (!target) target = main_output(run);
@@ -220,6 +209,7 @@ static ExitCode check(const Options *options) {
       .threads = options->threads,
       .stream = stdout,
   };
+  memcpy(check.is_left_out, options->is_left_out, sizeof check.is_left_out);
   return file_is_readable(options->input) ? check_run(&check) : EXIT_FILE;
 }
 
@@ -242,8 +232,11 @@ static ExitCode dispatch(Arena *arena, Options *options) {
   if (options->has_version || options->has_cpu_help) return print_targets(options->has_version);
   if (options->config) {
     size_t length;
-    options->frontend.config_path = options->config;
-    if (!(options->frontend.config = file_read(arena, options->config, &length))) return EXIT_FILE;
+    Config *config = ARENA_NEW(arena, Config);
+    *config = (Config){file_read(arena, options->config, &length), options->config};
+    if (!config->text) return EXIT_FILE;
+    options->frontend.configs = config;
+    options->frontend.config_count = 1;
   }
   if (options->is_checking) return check(options);
   Run run = {.arena = arena, .options = options, .diagnostics = diagnostics_create(arena), .files = output_files_create(arena)};

@@ -173,6 +173,24 @@ static bool store_emit(Call *call, const char *list) {
   return true;
 }
 
+const char *const check_form_names[CHECK_FORM_COUNT] = {"compiled", "chunk", "step", "interpreted"};
+
+static bool store_forms(Call *call, const char *list) {
+  Options *options = call->options;
+  for (int form = 0; form < CHECK_FORM_COUNT; form++) options->is_left_out[form] = true;
+  while (*list) {
+    size_t length = strcspn(list, ",");
+    const char *name = arena_string_length(call->arena, list, length);
+    int form = 0;
+    while (form < CHECK_FORM_COUNT && strcmp(check_form_names[form], name) != 0) form++;
+    if (form == CHECK_FORM_COUNT)
+      return wrong("--forms: unknown form '%s'; there are compiled, chunk, step and interpreted", name);
+    options->is_left_out[form] = false;
+    list += length + (list[length] == ',');
+  }
+  return options->has_forms = true;
+}
+
 static bool store_define(Call *call, const char *text) {
   const char *equals = strchr(text, '=');
   if (!equals || equals == text || !equals[1]) return wrong("-D needs NAME=VALUE, found '%s'", text);
@@ -256,6 +274,7 @@ static bool store(Call *call, const OptionRow *row, const char *value) {
   case OPTION_DEPENDENCY_TARGET: return set_text(&options->dependency_target, value);
   case OPTION_CHECK: return set(&options->is_checking);
   case OPTION_AGAINST: return set_text(&options->against, value);
+  case OPTION_FORMS: return store_forms(call, value);
   case OPTION_THREADS: return store_number("--threads", value, 1, 4096, &options->threads);
   case OPTION_DUMP: return store_pass("--dump", value, true, &options->pipeline.dump);
   case OPTION_STOP_AFTER: return store_pass("--stop-after", value, false, &options->pipeline.stop_after);
@@ -296,6 +315,7 @@ static bool check_together(Options *options) {
   if (options->is_checking && !options->against) return wrong("--check needs --against FILE, the reference data");
   if (options->against && !options->is_checking) return wrong("--against is for --check");
   if (options->is_checking && options->output) return wrong("--check writes no file, so -o has no meaning");
+  if (options->has_forms && !options->is_checking) return wrong("--forms is for --check");
   if (options->threads && !options->is_checking)
     return wrong("--threads is for --check; compiled code takes its threads from the caller");
   if ((options->dependency_file || options->dependency_target) && !options->has_dependencies && !options->has_only_dependencies)

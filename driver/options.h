@@ -29,6 +29,10 @@ typedef enum {
   EMIT_COUNT
 } EmitKind;
 
+/* The ways in which --check runs a model; each can be left out. */
+typedef enum { CHECK_COMPILED, CHECK_CHUNK, CHECK_STEP, CHECK_INTERPRETED, CHECK_FORM_COUNT } CheckForm;
+extern const char *const check_form_names[CHECK_FORM_COUNT];
+
 typedef struct EmitInfo {
   const char *name, *extension;
   bool to_stdout; /* where there is no -o */
@@ -44,7 +48,9 @@ typedef struct Options {
   CodegenOptions codegen;
   const char *config, *weights, *against; /* files, or NULL */
   bool is_checking;
-  int threads; /* 0: all processors */
+  bool has_forms;
+  bool is_left_out[CHECK_FORM_COUNT]; /* forms that --check does not run */
+  int threads;                        /* 0: all processors */
   bool has_dependencies, has_only_dependencies;
   const char *dependency_file, *dependency_target;
   const char *run_pass; /* for tests of one pass: the equations it leaves are the output */

@@ -30,6 +30,7 @@ enum { DEEPEST_NESTING = 500, MOST_LEVELS = 2000 }; /* of brackets; of operators
   NODE(EQUATION, "equation")   /* items: targets, left: value, extra: as */                                  \
   NODE(REPEAT, "repeat")       /* text: index, left: low, right: high, extra: as, body */                    \
   NODE(OBJECTIVE, "objective") /* text, items: inputs, left */                                               \
+  NODE(IGNORE, "ignore")       /* text: pattern of names */                                                  \
   /* expressions */                                                                                          \
   NODE(INTEGER, "integer")     /* integer */                                                                 \
   NODE(REAL, "real")           /* number */                                                                  \

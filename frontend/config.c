@@ -5,19 +5,27 @@
 
 #include "frontend/elaborate.h"
 
+static const char *config_path(const Elaboration *elaboration, int number) {
+  const char *path = elaboration->options->configs[number].path;
+  return path ? path : "the config";
+}
+
 bool config_open(Elaboration *elaboration) {
-  if (!elaboration->options->config) return true;
-  elaboration->config = cJSON_Parse(elaboration->options->config);
-  if (elaboration->config && cJSON_IsObject((cJSON *)elaboration->config)) return true;
+  const FrontendOptions *options = elaboration->options;
+  elaboration->configs = ARENA_ARRAY(elaboration->arena, void *, options->config_count);
   SourceRange nowhere = {0};
-  ERROR_AT(elaboration, nowhere, "the config%s%s is not a JSON object", elaboration->options->config_path ? " of " : "",
-           elaboration->options->config_path ? elaboration->options->config_path : "");
-  return false;
+  for (int n = 0; n < options->config_count; n++) {
+    elaboration->configs[n] = cJSON_Parse(options->configs[n].text);
+    if (cJSON_IsObject((cJSON *)elaboration->configs[n])) continue;
+    ERROR_AT(elaboration, nowhere, "the config of '%s' is not a JSON object", config_path(elaboration, n));
+    return false;
+  }
+  return true;
 }
 
 void config_close(Elaboration *elaboration) {
-  cJSON_Delete(elaboration->config);
-  elaboration->config = NULL;
+  for (int n = 0; elaboration->configs && n < elaboration->options->config_count; n++) cJSON_Delete(elaboration->configs[n]);
+  elaboration->configs = NULL;
 }
 
 static Value value_of_number(double number) {
@@ -30,8 +38,7 @@ static Value value_of_number(double number) {
 }
 
 /* A key may be a path: "rope.base". Absent and null are the same, and NULL here. */
-static const cJSON *find_item(Elaboration *elaboration, const char *key) {
-  const cJSON *item = elaboration->config;
+static const cJSON *find_in(const Elaboration *elaboration, const cJSON *item, const char *key) {
   char *path = arena_string(elaboration->arena, key);
   for (char *part = path, *next; item && part; part = next) {
     next = strchr(part, '.');
@@ -39,6 +46,53 @@ static const cJSON *find_item(Elaboration *elaboration, const char *key) {
     item = cJSON_GetObjectItemCaseSensitive(item, part);
   }
   return cJSON_IsNull(item) ? NULL : item;
+}
+
+static const cJSON *find_first(const Elaboration *elaboration, const char *key, int *out_number) {
+  for (*out_number = 0; *out_number < elaboration->options->config_count; ++*out_number) {
+    const cJSON *item = find_in(elaboration, elaboration->configs[*out_number], key);
+    if (item) return item;
+  }
+  return NULL;
+}
+
+static const char *item_text(Elaboration *elaboration, const cJSON *item) {
+  char *text = cJSON_PrintUnformatted(item);
+  const char *copy = arena_string(elaboration->arena, text ? text : "?");
+  cJSON_free(text);
+  return strlen(copy) > 60 ? arena_format(elaboration->arena, "%.60s...", copy) : copy;
+}
+
+static const cJSON *find_item(Elaboration *elaboration, const char *key, SourceRange where) {
+  int first;
+  const cJSON *item = find_first(elaboration, key, &first);
+  for (int n = first + 1; item && n < elaboration->options->config_count; n++) {
+    const cJSON *other = find_in(elaboration, elaboration->configs[n], key);
+    if (!other || cJSON_Compare(item, other, true)) continue;
+    ERROR_AT(elaboration, where, "'%s' is %s in '%s', but %s in '%s'", key, item_text(elaboration, item),
+             config_path(elaboration, first), item_text(elaboration, other), config_path(elaboration, n));
+  }
+  return item;
+}
+
+const char *config_origin(Elaboration *elaboration, const Node *node) {
+  if (!node) return NULL;
+  int number;
+  bool is_key = (node->kind == NODE_NAME || node->kind == NODE_READ) && !strncmp(node->text, "config.", 7);
+  const cJSON *item = is_key ? find_first(elaboration, node->text + 7, &number) : NULL;
+  if (item)
+    return arena_format(elaboration->arena, "'%s' of '%s', which is %s", node->text + 7, config_path(elaboration, number),
+                        item_text(elaboration, item));
+  const Node *parts[] = {node->left, node->right, node->third};
+  for (int n = 0; n < 3; n++) {
+    const char *origin = config_origin(elaboration, parts[n]);
+    if (origin) return origin;
+  }
+  for (int n = 0; n < node->body.count; n++) {
+    const char *origin = config_origin(elaboration, node->body.nodes[n]);
+    if (origin) return origin;
+  }
+  return NULL;
 }
 
 static Value value_of_item(Elaboration *elaboration, const cJSON *item, const char *key, SourceRange where) {
@@ -51,7 +105,7 @@ static Value value_of_item(Elaboration *elaboration, const cJSON *item, const ch
 }
 
 Value config_value(Elaboration *elaboration, const char *key, SourceRange where) {
-  return value_of_item(elaboration, find_item(elaboration, key), key, where);
+  return value_of_item(elaboration, find_item(elaboration, key, where), key, where);
 }
 
 static Value not_a_list(Elaboration *elaboration, const char *key, SourceRange where) {
@@ -60,7 +114,7 @@ static Value not_a_list(Elaboration *elaboration, const char *key, SourceRange w
 }
 
 Value config_entry(Elaboration *elaboration, const char *key, int64_t index, SourceRange where) {
-  const cJSON *list = find_item(elaboration, key);
+  const cJSON *list = find_item(elaboration, key, where);
   if (!list) return (Value){.kind = VALUE_ABSENT};
   if (!cJSON_IsArray(list)) return not_a_list(elaboration, key, where);
   int count = cJSON_GetArraySize(list);
@@ -70,7 +124,7 @@ Value config_entry(Elaboration *elaboration, const char *key, int64_t index, Sou
 }
 
 Value config_count(Elaboration *elaboration, const char *key, SourceRange where) {
-  const cJSON *list = find_item(elaboration, key);
+  const cJSON *list = find_item(elaboration, key, where);
   if (!list) return (Value){.kind = VALUE_ABSENT};
   if (!cJSON_IsArray(list)) return not_a_list(elaboration, key, where);
   return (Value){.kind = VALUE_SIZE, .size = size_constant(cJSON_GetArraySize(list))};

@@ -170,6 +170,7 @@ void declare_sizes_and_parameters(Elaboration *elaboration, Scope *scope) {
     const Node *node = scope->statements.nodes[n];
     if (node->kind == NODE_PARAMETER) declare_parameter(elaboration, scope, node);
     if (node->kind == NODE_STATE) declare_state(elaboration, scope, node);
+    if (node->kind == NODE_IGNORE) declare_ignored(elaboration, scope, node);
     if (node->kind != NODE_LENGTH) continue;
     Name *name = scope_find_local(scope, node->text);
     if (!name) name = scope_add(elaboration, scope, NAME_SIZE, node->text, node->source);

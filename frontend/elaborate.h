@@ -50,6 +50,8 @@ void config_close(Elaboration *elaboration);
 Value config_value(Elaboration *elaboration, const char *key, SourceRange where);
 Value config_entry(Elaboration *elaboration, const char *key, int64_t index, SourceRange where); /* of a list */
 Value config_count(Elaboration *elaboration, const char *key, SourceRange where);
+/* "'hidden_size' of config.json": from where the value of an expression comes; NULL when not from a config. */
+const char *config_origin(Elaboration *elaboration, const Node *node);
 Constraint *constraint_add(Elaboration *elaboration, Constraint constraint);
 void solve_sizes(Elaboration *elaboration, bool with_weak); /* without: only what follows for certain */
 void apply_defines(Elaboration *elaboration);
@@ -62,6 +64,7 @@ void declare_model(Elaboration *elaboration, const Node *node);
 void declare_statements(Elaboration *elaboration, Scope *scope);
 void declare_sizes_and_parameters(Elaboration *elaboration, Scope *scope);
 void declare_parameter(Elaboration *elaboration, Scope *scope, const Node *node);
+void declare_ignored(Elaboration *elaboration, Scope *scope, const Node *node);
 void declare_call(Elaboration *elaboration, Scope *scope, int position, const Node *node, const Node *layer);
 bool mentions_turn(const Node *target, const char *turn);
 void declare_unrolled(Elaboration *elaboration, Scope *scope, int position, const Node *node);
@@ -167,6 +170,7 @@ void make_chains(Elaboration *elaboration, const int *components);
 int *find_components(Elaboration *elaboration); /* by tensor: its innermost cycle, or NONE; cycles without lag are errors */
 Program *finish_program(Elaboration *elaboration);
 void add_parameter_ports(Elaboration *elaboration, Program *program, const TensorId *tensors);
+void add_ignored(Elaboration *elaboration, Program *program);
 
 Program *elaborate(Arena *arena, Library *library, const FrontendOptions *options, Diagnostics *diagnostics);
 

@@ -267,11 +267,17 @@ typedef struct TargetEntry {
   const View *view; /* what the name stands for where it is defined */
 } TargetEntry;
 
+/* Names in files of weights that belong to no parameter. */
+typedef struct IgnoreEntry {
+  const char *pattern;
+  const Node *node;
+} IgnoreEntry;
+
 struct Elaboration {
   Arena *arena;
   Diagnostics *diagnostics;
   const FrontendOptions *options;
-  void *config; /* cJSON */
+  void **configs; /* cJSON, one for each of the options */
   Library *library;
   Program *draft;
   Scope *model;
@@ -292,6 +298,8 @@ struct Elaboration {
   Name **constants; /* of all scopes */
   int size_count;
   Name **sizes;
+  int ignore_count;
+  IgnoreEntry *ignores;
   /* the objective */
   Scope *objective;
   Entity *objective_row;

@@ -19,18 +19,24 @@ typedef struct KnownShape {
   const char *name;
   int rank;
   const int64_t *shape;
+  const char *path; /* of the file, for messages */
 } KnownShape;
+
+/* A config: JSON text. */
+typedef struct Config {
+  const char *text;
+  const char *path; /* for messages */
+} Config;
 
 typedef struct FrontendOptions {
   int define_count;
   const Define *defines;
   int import_path_count; /* -I, searched after the folder of the importing file; the standard library comes last */
   const char *const *import_paths;
-  const char *config;      /* JSON text, NULL: none */
-  const char *config_path; /* for messages */
+  int config_count; /* a key that two of them have with different values is an error where it is used */
+  const Config *configs;
   int known_shape_count;
-  const KnownShape *known_shapes;
-  const char *known_shapes_path; /* for messages */
+  const KnownShape *known_shapes; /* of two with one name the first holds */
 } FrontendOptions;
 
 typedef struct FrontendResult {

@@ -72,13 +72,13 @@ static Node *applied(Parser *parser, SourceRange place, const char *name, Node *
 %token <integer> INTEGER "an integer" BOOLEAN "a truth value"
 %token <number> REAL "a number"
 %token IMPORT "'import'" LAYER "'layer'" MODEL "'model'" FUNCTION "'function'" PARAM "'param'" CONST "'const'"
-%token STATE "'state'" LENGTH "'length'" OBJECTIVE "'objective'" REPEAT "'repeat'" UNROLL "'unroll'" COMMON "'common'" STORED "'stored'"
+%token STATE "'state'" LENGTH "'length'" OBJECTIVE "'objective'" IGNORE "'ignore'" REPEAT "'repeat'" UNROLL "'unroll'" COMMON "'common'" STORED "'stored'"
 %token IN "'in'" AS_NAME "'as'" WHERE "'where'" IF "'if'" THEN "'then'" ELSE "'else'" AND "'and'" OR "'or'" NOT "'not'"
 %token MOD "'mod'" DIV "'div'" ARROW "'->'" DOTS "'..'" LE "'<='" GE "'>='" EQ "'=='" NE "'!='"
 
 %type <node> definition port local function_formal constant parameter state equation expression primary bracket item target argument
 %type <list> ports ports_or_none locals locals_or_none formals formals_or_none names names_or_none statements statement
-%type <list> constants lengths parameters states targets expressions items arguments arguments_or_none axes axes_or_none
+%type <list> constants lengths ignored parameters states targets expressions items arguments arguments_or_none axes axes_or_none
 %type <text> name dotted type_or_none as as_or_none
 %type <flag> common repeated
 
@@ -164,6 +164,7 @@ statement:
   | LENGTH lengths { $$ = $2; }
   | PARAM parameters { node_share_initialisers($2); $$ = $2; }
   | STATE states { $$ = $2; }
+  | IGNORE ignored { $$ = $2; }
   | equation { $$ = add(parser, empty_list, $1); }
   | repeated NAME IN expression DOTS expression as_or_none '{' statements '}'
     { Node *node = node_with(make(parser, NODE_REPEAT, @NAME, $NAME), $4, $6, NULL);
@@ -202,6 +203,10 @@ states: state { $$ = add(parser, empty_list, $1); }
 state: common NAME axes_or_none type_or_none
     { $$ = make(parser, NODE_STATE, @NAME, $NAME); $$->items = $3; $$->type = $4; $$->is_common = $1; }
   | state as { $$ = $1; $$->extra = $2; }
+  ;
+
+ignored: STRING { $$ = add(parser, empty_list, make(parser, NODE_IGNORE, @1, $1)); }
+  | ignored ',' STRING { $$ = add(parser, $1, make(parser, NODE_IGNORE, @3, $3)); }
   ;
 
 equation: targets '=' expression as_or_none

@@ -22,7 +22,7 @@ static const char *shape_text(Elaboration *elaboration, const KnownShape *shape)
 }
 
 static const char *shape_origin(Elaboration *elaboration, const KnownShape *shape) {
-  const char *path = elaboration->options->known_shapes_path;
+  const char *path = shape->path;
   return arena_format(elaboration->arena, "'%s' %s%s%s", shape->name, shape_text(elaboration, shape), path ? " of " : "",
                       path ? path : "");
 }

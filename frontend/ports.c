@@ -303,5 +303,7 @@ Program *finish_program(Elaboration *elaboration) {
   add_sources(elaboration, &copy, &first_state);
   if (diagnostics_error_count(elaboration->diagnostics)) return NULL;
   add_results(elaboration, &copy, &rows, outputs, objective, first_state);
+  add_ignored(elaboration, copy.program);
+  if (diagnostics_error_count(elaboration->diagnostics)) return NULL;
   return copy.program;
 }

@@ -29,8 +29,9 @@ Value name_value(Elaboration *elaboration, Name *name, bool with_defaults) {
     Value value = evaluate(elaboration, name->value_scope, name->value, with_defaults);
     elaboration->value_depth--;
     name->is_evaluating = false;
-    if (value.kind == VALUE_SIZE && !cell_set(elaboration, cell, value.size, name->value->source, NULL, name->value->source,
-                                              arena_format(elaboration->arena, "'%s'", name->text)))
+    if (value.kind == VALUE_SIZE &&
+        !cell_set(elaboration, cell, value.size, name->value->source, config_origin(elaboration, name->value),
+                  name->value->source, arena_format(elaboration->arena, "'%s'", name->text)))
       value = error_value;
     if (value.kind == VALUE_ABSENT) return cell->is_known ? value_size(cell->size) : value;
     name->known = value;

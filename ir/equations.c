@@ -48,6 +48,7 @@ Program *program_clone(Arena *arena, const Program *program) {
   clone->definition = COPY_ARRAY(arena, program->definition, program->tensor_count);
   clone->equations = COPY_ARRAY(arena, program->equations, program->equation_count);
   clone->ports = COPY_ARRAY(arena, program->ports, program->port_count);
+  clone->ignored = COPY_ARRAY(arena, program->ignored, program->ignored_count);
   for (int n = 0; n < clone->tensor_count; n++) {
     Tensor *tensor = &clone->tensors[n];
     tensor->shape = COPY_ARRAY(arena, tensor->shape, tensor->rank);
@@ -147,6 +148,19 @@ int program_add_equation(Program *program, Equation equation) {
 int program_add_port(Program *program, Port port) {
   ARENA_PUSH(program->arena, program->ports, program->port_count, port);
   return program->port_count - 1;
+}
+
+const char *port_turn_name(Arena *arena, const Port *port, int64_t turn) {
+  const char *place = port->has_turns ? strstr(port->name, "{}") : NULL;
+  if (!place) return port->name;
+  return arena_format(arena, "%.*s%lld%s", (int)(place - port->name), port->name,
+                      (long long)(port->turn_scale * turn + port->turn_offset), place + 2);
+}
+
+void program_add_ignored(Program *program, const char *pattern) {
+  for (int n = 0; n < program->ignored_count; n++)
+    if (!strcmp(program->ignored[n], pattern)) return;
+  ARENA_PUSH(program->arena, program->ignored, program->ignored_count, arena_string(program->arena, pattern));
 }
 
 int program_find_port(const Program *program, PortKind kind, const char *name) {

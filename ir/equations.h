@@ -139,6 +139,8 @@ typedef struct Program {
   int *definition; /* by tensor: its equation or NONE. Kept by the builder; program_index rebuilds it */
   int port_count;
   Port *ports;
+  int ignored_count;
+  const char **ignored; /* names of arrays that files of weights may hold beside the parameters; '*' stands for any characters */
   SourceRange source;
 } Program;
 
@@ -152,6 +154,9 @@ IndexId program_add_index(Program *program, const char *name, Size low, Size hig
 TensorId program_add_tensor(Program *program, const char *name, Type type, int rank, const Size *shape);
 int program_add_equation(Program *program, Equation equation); /* indices are copied; the target must be undefined */
 int program_add_port(Program *program, Port port);
+/* The name of one turn of a parameter, or the name itself where there are no turns. */
+const char *port_turn_name(Arena *arena, const Port *port, int64_t turn);
+void program_add_ignored(Program *program, const char *pattern); /* once each */
 int program_find_port(const Program *program, PortKind kind, const char *name); /* or NONE */
 int program_port_of_tensor(const Program *program, TensorId tensor, PortKind kind); /* or NONE */
 const Equation *program_definition(const Program *program, TensorId tensor); /* or NULL */

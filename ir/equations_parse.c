@@ -141,6 +141,7 @@ static void parse_item(ProgramParser *parser) {
     program->indices = indices_parse(&parser->exprs, program->indices, &program->index_count);
   else if (reader_accept(reader, "tensor")) parse_tensor(parser);
   else if (reader_accept(reader, "port")) parse_port(parser);
+  else if (reader_accept(reader, "ignored")) program_add_ignored(program, reader_string(reader));
   else parse_equation(parser);
 }
 

@@ -84,5 +84,10 @@ void equations_print(Text *text, const Program *program) {
   for (int n = 0; n < program->tensor_count; n++) print_tensor(text, program, n);
   for (int n = 0; n < program->equation_count; n++) equation_print(text, program, &program->equations[n]);
   for (int n = 0; n < program->port_count; n++) print_port(text, program, &program->ports[n]);
+  for (int n = 0; n < program->ignored_count; n++) {
+    text_add(text, "  ignored ");
+    text_quoted(text, program->ignored[n]);
+    text_add(text, "\n");
+  }
   text_add(text, "}\n");
 }

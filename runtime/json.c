@@ -155,6 +155,80 @@ bool json_integer(JsonReader *reader, int64_t *out_value) {
   return true;
 }
 
+/* ---- values that nobody wants ---- */
+
+static bool skip_digits(JsonReader *reader) {
+  const char *start = reader->next;
+  while (reader->next < reader->end && *reader->next >= '0' && *reader->next <= '9') reader->next++;
+  return reader->next > start || fail(reader, "a digit expected");
+}
+
+static bool skip_number(JsonReader *reader) {
+  if (reader->next < reader->end && *reader->next == '-') reader->next++;
+  if (!skip_digits(reader)) return fail(reader, "a value expected");
+  if (reader->next < reader->end && *reader->next == '.') {
+    reader->next++;
+    if (!skip_digits(reader)) return false;
+  }
+  if (reader->next == reader->end || (*reader->next != 'e' && *reader->next != 'E')) return true;
+  reader->next++;
+  if (reader->next < reader->end && (*reader->next == '+' || *reader->next == '-')) reader->next++;
+  return skip_digits(reader);
+}
+
+static bool skip_scalar(JsonReader *reader) {
+  static const char *const words[] = {"true", "false", "null"};
+  skip_spaces(reader);
+  if (reader->error || reader->next == reader->end) return fail(reader, "a value expected");
+  const char *unused;
+  if (*reader->next == '"') return json_string(reader, &unused);
+  for (int w = 0; w < 3; w++) {
+    size_t length = strlen(words[w]);
+    if ((size_t)(reader->end - reader->next) < length || memcmp(reader->next, words[w], length) != 0) continue;
+    reader->next += length;
+    return true;
+  }
+  return skip_number(reader);
+}
+
+static bool skip_key(JsonReader *reader) {
+  const char *unused;
+  return json_string(reader, &unused) && json_expect(reader, ':');
+}
+
+/* Behind a value: closes what ends here, until another value comes. False at the end of all, or after an error. */
+static bool skip_ends(JsonReader *reader, uint64_t objects, int *depth) {
+  while (*depth) {
+    bool is_object = objects >> (*depth - 1) & 1;
+    if (json_accept(reader, ',')) return !is_object || skip_key(reader);
+    if (!json_expect(reader, is_object ? '}' : ']')) return false;
+    --*depth;
+  }
+  return false;
+}
+
+bool json_skip(JsonReader *reader) {
+  uint64_t objects = 0; /* bit n: what is open at depth n is an object */
+  int depth = 0;
+  do {
+    bool is_object = json_accept(reader, '{');
+    while (is_object || json_accept(reader, '[')) {
+      if (depth == 64) return fail(reader, "at most 64 levels expected");
+      objects = (objects & ~((uint64_t)1 << depth)) | (uint64_t)is_object << depth;
+      depth++;
+      if (json_accept(reader, is_object ? '}' : ']')) {
+        depth--;
+        goto ends;
+      }
+      if (is_object && !skip_key(reader)) return false;
+      is_object = json_accept(reader, '{');
+    }
+    if (!skip_scalar(reader)) return false;
+  ends:;
+  } while (skip_ends(reader, objects, &depth));
+  return !reader->error;
+}
+
 size_t json_write_string(const char *string, char *out_text) {
   static const char digits[] = "0123456789abcdef";
   size_t length = 1;

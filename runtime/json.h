@@ -1,7 +1,8 @@
 /* json.h - a strict reader of JSON text, pulled value by value.
  *
  * The header of a safetensors file has a known form, so the caller asks for what must come next; what else comes is an error, and
- * nesting needs no recursion. Numbers are whole ones without sign; strings are checked UTF-8 and may hold no NUL.
+ * nesting needs no recursion. Numbers are whole ones without sign, but where they are skipped; strings are checked UTF-8 and may hold
+ * no NUL.
  */
 #ifndef RUNTIME_JSON_H
 #define RUNTIME_JSON_H
@@ -26,6 +27,9 @@ bool json_accept(JsonReader *reader, char character);
 bool json_expect(JsonReader *reader, char character);
 bool json_string(JsonReader *reader, const char **out_string);
 bool json_integer(JsonReader *reader, int64_t *out_value);
+
+/* Takes a value of any kind, checked and forgotten. */
+bool json_skip(JsonReader *reader);
 
 /* Nothing but spaces is left. */
 bool json_end(JsonReader *reader);

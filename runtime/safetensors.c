@@ -2,9 +2,10 @@
  *
  * A file is 8 bytes of header length, a JSON header, and the bytes of all arrays. Nothing in it is believed: each length
  * is compared with what is there before it is used, and the arrays must tile the rest of the file exactly. The file is
- * read, not mapped: one that shrinks while it is mapped would end the program.
+ * read, not mapped: one that shrinks while it is mapped would end the program. A file of weights stays open instead, and its arrays are
+ * read when they are wanted, so that they are never in memory twice.
  */
-#include "seqrt/safetensors.h"
+#include "runtime/stored_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,13 +21,21 @@
 enum { PREFIX = 8, MAX_RANK = 16 };
 #define MAX_HEADER ((uint64_t)100 << 20)
 
+/* An array, and where in the data it begins. */
+typedef struct Entry {
+  seqrt_stored_tensor tensor;
+  int64_t begin;
+} Entry;
+
 struct seqrt_safetensors {
   char *path;
   char *header; /* the text, then room for its strings */
-  char *data;
+  char *data;   /* NULL: read from `descriptor` when wanted */
+  int descriptor;
+  int64_t data_start; /* in the file */
   int64_t data_size;
-  seqrt_stored_tensor *tensors;
-  const seqrt_stored_tensor **by_name;
+  Entry *entries;
+  const Entry **by_name;
   int64_t count, capacity;
   int64_t *extents; /* of all shapes */
   int64_t extent_count, extent_capacity;
@@ -36,10 +45,11 @@ struct seqrt_safetensors {
 
 void seqrt_safetensors_close(seqrt_safetensors *file) {
   if (!file) return;
+  if (file->descriptor >= 0) close(file->descriptor);
   free(file->path);
   free(file->header);
   free(file->data);
-  free(file->tensors);
+  free(file->entries);
   free(file->by_name);
   free(file->extents);
   free(file->metadata);
@@ -146,8 +156,8 @@ static seqrt_code read_claim(seqrt_safetensors *file, JsonReader *reader, seqrt_
   return json_expect(reader, '}') ? SEQRT_OK : fail_json(file, reader, error);
 }
 
-static seqrt_code check_claim(seqrt_safetensors *file, const Claim *claim, const int64_t *shape, seqrt_stored_tensor *tensor,
-                              seqrt_error *error) {
+static seqrt_code check_claim(const seqrt_safetensors *file, const Claim *claim, const int64_t *shape,
+                              seqrt_stored_tensor *tensor, seqrt_error *error) {
   const char *name = tensor->name;
   if (!claim->dtype || !claim->has_shape || !claim->has_offsets)
     return fail_format(file, error, "'%.200s' lacks the field '%s'", name,
@@ -165,7 +175,7 @@ static seqrt_code check_claim(seqrt_safetensors *file, const Claim *claim, const
   if (claim->end - claim->begin != tensor->bytes)
     return fail_format(file, error, "'%.200s' needs %" PRId64 " bytes by type and shape, but claims %" PRId64, name,
                        tensor->bytes, claim->end - claim->begin);
-  tensor->data = file->data + claim->begin;
+  if (file->data) tensor->data = file->data + claim->begin;
   return SEQRT_OK;
 }
 
@@ -176,9 +186,9 @@ static seqrt_code read_tensor(seqrt_safetensors *file, JsonReader *reader, const
   seqrt_code code = read_claim(file, reader, &tensor, &claim, error);
   if (code == SEQRT_OK) code = check_claim(file, &claim, file->extents + first_extent, &tensor, error);
   if (code != SEQRT_OK) return code;
-  if (!grow((void **)&file->tensors, file->count, &file->capacity, sizeof tensor))
+  if (!grow((void **)&file->entries, file->count, &file->capacity, sizeof *file->entries))
     return runtime_fail_memory(error, file->path, file->capacity * 128);
-  file->tensors[file->count++] = tensor;
+  file->entries[file->count++] = (Entry){tensor, claim.begin};
   return SEQRT_OK;
 }
 
@@ -205,31 +215,31 @@ static seqrt_code read_header(seqrt_safetensors *file, size_t size, seqrt_error 
 /* ---- the arrays together ---- */
 
 static int compare_names(const void *a, const void *b) {
-  const seqrt_stored_tensor *const *first = a, *const *second = b;
-  return strcmp((*first)->name, (*second)->name);
+  const Entry *const *first = a, *const *second = b;
+  return strcmp((*first)->tensor.name, (*second)->tensor.name);
 }
 
 static int compare_places(const void *a, const void *b) {
-  const seqrt_stored_tensor *const *first = a, *const *second = b;
-  const char *x = (*first)->data, *y = (*second)->data;
-  if (x != y) return x < y ? -1 : 1;
-  return ((*first)->bytes > (*second)->bytes) - ((*first)->bytes < (*second)->bytes); /* empty ones first */
+  const Entry *x = *(const Entry *const *)a, *y = *(const Entry *const *)b;
+  if (x->begin != y->begin) return x->begin < y->begin ? -1 : 1;
+  return (x->tensor.bytes > y->tensor.bytes) - (x->tensor.bytes < y->tensor.bytes); /* empty ones first */
 }
 
 static seqrt_code check_tiling(const seqrt_safetensors *file, seqrt_error *error) {
-  const char *end = file->data;
+  int64_t end = 0;
   const char *before = "the header";
   for (int64_t i = 0; i < file->count; i++) {
-    const seqrt_stored_tensor *tensor = file->by_name[i];
-    if ((const char *)tensor->data < end) return fail_format(file, error, "'%.200s' and '%.200s' overlap", before, tensor->name);
-    if ((const char *)tensor->data > end)
-      return fail_format(file, error, "there is a gap of %td bytes between '%.200s' and '%.200s'",
-                         (const char *)tensor->data - end, before, tensor->name);
-    end += tensor->bytes;
-    before = tensor->name;
+    const Entry *entry = file->by_name[i];
+    const char *name = entry->tensor.name;
+    if (entry->begin < end) return fail_format(file, error, "'%.200s' and '%.200s' overlap", before, name);
+    if (entry->begin > end)
+      return fail_format(file, error, "there is a gap of %" PRId64 " bytes between '%.200s' and '%.200s'", entry->begin - end,
+                         before, name);
+    end += entry->tensor.bytes;
+    before = name;
   }
-  int64_t left = file->data_size - (end - file->data);
-  if (left) return fail_format(file, error, "%" PRId64 " bytes after the last array belong to none", left);
+  if (file->data_size > end)
+    return fail_format(file, error, "%" PRId64 " bytes after the last array belong to none", file->data_size - end);
   return SEQRT_OK;
 }
 
@@ -253,9 +263,9 @@ static seqrt_code index_tensors(seqrt_safetensors *file, seqrt_error *error) {
   if (!file->by_name) return runtime_fail_memory(error, file->path, file->count * 8);
   const int64_t *shape = file->extents;
   for (int64_t i = 0; i < file->count; i++) {
-    file->tensors[i].shape = shape; /* only now: the table moved while it grew */
-    if (shape) shape += file->tensors[i].rank;
-    file->by_name[i] = &file->tensors[i];
+    file->entries[i].tensor.shape = shape; /* only now: the table moved while it grew */
+    if (shape) shape += file->entries[i].tensor.rank;
+    file->by_name[i] = &file->entries[i];
   }
   qsort(file->by_name, (size_t)file->count, sizeof *file->by_name, compare_places);
   seqrt_code code = check_tiling(file, error);
@@ -263,7 +273,7 @@ static seqrt_code index_tensors(seqrt_safetensors *file, seqrt_error *error) {
   qsort(file->by_name, (size_t)file->count, sizeof *file->by_name, compare_names);
   for (int64_t i = 1; i < file->count; i++)
     if (compare_names(&file->by_name[i - 1], &file->by_name[i]) == 0)
-      return fail_format(file, error, "'%.200s' occurs twice", file->by_name[i]->name);
+      return fail_format(file, error, "'%.200s' occurs twice", file->by_name[i]->tensor.name);
   return SEQRT_OK;
 }
 
@@ -274,6 +284,7 @@ typedef struct Source {
   int descriptor;
   const char *bytes;
   int64_t size;
+  bool has_data_left; /* the arrays are read later */
 } Source;
 
 static seqrt_code read_bytes(const seqrt_safetensors *file, Source *source, char *out_bytes, int64_t size, seqrt_error *error) {
@@ -310,11 +321,12 @@ static seqrt_code read_file(seqrt_safetensors *file, Source *source, seqrt_error
     return fail_format(file, error, "a header of %" PRIu64 " bytes is claimed; at most %" PRIu64 " are allowed", header_size,
                        MAX_HEADER);
   file->data_size = source->size - PREFIX - (int64_t)header_size;
+  file->data_start = PREFIX + (int64_t)header_size;
   file->header = malloc(2 * (size_t)header_size + 1);
-  file->data = runtime_allocate(file->data_size);
-  if (!file->header || !file->data) return runtime_fail_memory(error, file->path, source->size);
+  if (!source->has_data_left) file->data = runtime_allocate(file->data_size);
+  if (!file->header || (!file->data && !source->has_data_left)) return runtime_fail_memory(error, file->path, source->size);
   code = read_bytes(file, source, file->header, (int64_t)header_size, error);
-  if (code == SEQRT_OK) code = read_bytes(file, source, file->data, file->data_size, error);
+  if (code == SEQRT_OK && file->data) code = read_bytes(file, source, file->data, file->data_size, error);
   if (code == SEQRT_OK) code = read_header(file, (size_t)header_size, error);
   if (code == SEQRT_OK) code = check_metadata(file, error);
   return code == SEQRT_OK ? index_tensors(file, error) : code;
@@ -322,6 +334,7 @@ static seqrt_code read_file(seqrt_safetensors *file, Source *source, seqrt_error
 
 static seqrt_code open_source(const char *name, Source *source, seqrt_safetensors **out_file, seqrt_error *error) {
   seqrt_safetensors *file = calloc(1, sizeof *file);
+  if (file) file->descriptor = -1;
   if (file) file->path = strdup(name);
   seqrt_code code = file && file->path ? read_file(file, source, error) : runtime_fail_memory(error, name, sizeof *file);
   if (code == SEQRT_OK) *out_file = file;
@@ -329,11 +342,11 @@ static seqrt_code open_source(const char *name, Source *source, seqrt_safetensor
   return code;
 }
 
-seqrt_code seqrt_safetensors_open(const char *path, seqrt_safetensors **out_file, seqrt_error *error) {
+static seqrt_code open_path(const char *path, bool has_data_left, seqrt_safetensors **out_file, seqrt_error *error) {
   if (!path || !out_file)
     return runtime_fail(error, SEQRT_INVALID_ARGUMENT, "opening a safetensors file: no path or no place for it");
   *out_file = NULL;
-  Source source = {.descriptor = open(path, O_RDONLY | O_CLOEXEC)};
+  Source source = {.descriptor = open(path, O_RDONLY | O_CLOEXEC), .has_data_left = has_data_left};
   if (source.descriptor < 0) return runtime_fail(error, SEQRT_IO, "cannot open '%s': %s", path, strerror(errno));
   struct stat status;
   seqrt_code code;
@@ -343,8 +356,33 @@ seqrt_code seqrt_safetensors_open(const char *path, seqrt_safetensors **out_file
     source.size = status.st_size;
     code = open_source(path, &source, out_file, error);
   }
-  close(source.descriptor);
+  if (code == SEQRT_OK && has_data_left) (*out_file)->descriptor = source.descriptor;
+  else close(source.descriptor);
   return code;
+}
+
+seqrt_code seqrt_safetensors_open(const char *path, seqrt_safetensors **out_file, seqrt_error *error) {
+  return open_path(path, false, out_file, error);
+}
+
+seqrt_code stored_file_open(const char *path, seqrt_safetensors **out_file, seqrt_error *error) {
+  return open_path(path, true, out_file, error);
+}
+
+seqrt_code stored_file_read(const seqrt_safetensors *file, const seqrt_stored_tensor *tensor, int64_t first, int64_t size,
+                            void *out_bytes, seqrt_error *error) {
+  const Entry *entry = (const Entry *)(const void *)tensor;
+  off_t place = (off_t)(file->data_start + entry->begin + first);
+  for (char *next = out_bytes; size;) {
+    ssize_t count = pread(file->descriptor, next, (size_t)size, place);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return runtime_fail(error, SEQRT_IO, "cannot read '%s': %s", file->path, strerror(errno));
+    if (count == 0) return runtime_fail(error, SEQRT_IO, "'%s' became shorter while it was open", file->path);
+    next += count;
+    place += count;
+    size -= count;
+  }
+  return SEQRT_OK;
 }
 
 seqrt_code seqrt_safetensors_parse(const void *bytes, size_t size, const char *name, seqrt_safetensors **out_file,
@@ -363,13 +401,13 @@ const char *seqrt_safetensors_path(const seqrt_safetensors *file) { return file-
 int64_t seqrt_safetensors_count(const seqrt_safetensors *file) { return file->count; }
 
 const seqrt_stored_tensor *seqrt_safetensors_tensor(const seqrt_safetensors *file, int64_t index) {
-  return index >= 0 && index < file->count ? &file->tensors[index] : NULL;
+  return index >= 0 && index < file->count ? &file->entries[index].tensor : NULL;
 }
 
 const seqrt_stored_tensor *seqrt_safetensors_find(const seqrt_safetensors *file, const char *name) {
-  const seqrt_stored_tensor key = {.name = name}, *pointer = &key;
-  const seqrt_stored_tensor **found = bsearch(&pointer, file->by_name, (size_t)file->count, sizeof *file->by_name, compare_names);
-  return found ? *found : NULL;
+  const Entry key = {.tensor.name = name}, *pointer = &key;
+  const Entry **found = bsearch(&pointer, file->by_name, (size_t)file->count, sizeof *file->by_name, compare_names);
+  return found ? &(*found)->tensor : NULL;
 }
 
 const char *seqrt_safetensors_metadata(const seqrt_safetensors *file, const char *key) {

@@ -3,8 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "runtime/internal.h"
-#include "seqrt/safetensors.h"
+#include "runtime/stored_file.h"
 
 static const struct {
   const char *name;
@@ -81,15 +80,25 @@ static bool load_integer(const seqrt_stored_tensor *tensor, int64_t n, int64_t *
   }
 }
 
-seqrt_code seqrt_stored_to_f32(const seqrt_stored_tensor *tensor, float *out_values, seqrt_error *error) {
-  if (!tensor || !out_values)
-    return runtime_fail(error, SEQRT_INVALID_ARGUMENT, "converting an array: none given, or no place for it");
+seqrt_code stored_piece_to_f32(const seqrt_stored_tensor *tensor, int64_t first, float *out_values, seqrt_error *error) {
   if (tensor->dtype == SEQRT_STORED_F32) {
     if (tensor->bytes) memcpy(out_values, tensor->data, (size_t)tensor->bytes);
     return SEQRT_OK;
   }
-  for (int64_t n = 0; n < tensor->elements; n++) out_values[n] = (float)load_double(tensor, n);
+  for (int64_t n = 0; n < tensor->elements; n++) {
+    double value = load_double(tensor, n);
+    out_values[n] = (float)value;
+    if (isinf(out_values[n]) && !isinf(value))
+      return runtime_fail(error, SEQRT_OUT_OF_RANGE, "'%s', element %" PRId64 ": %g does not fit into float32", tensor->name,
+                          first + n, value);
+  }
   return SEQRT_OK;
+}
+
+seqrt_code seqrt_stored_to_f32(const seqrt_stored_tensor *tensor, float *out_values, seqrt_error *error) {
+  if (!tensor || !out_values)
+    return runtime_fail(error, SEQRT_INVALID_ARGUMENT, "converting an array: none given, or no place for it");
+  return stored_piece_to_f32(tensor, 0, out_values, error);
 }
 
 seqrt_code seqrt_stored_to_f64(const seqrt_stored_tensor *tensor, double *out_values, seqrt_error *error) {
@@ -104,10 +113,8 @@ static bool is_real(seqrt_stored_dtype dtype) {
 }
 
 /* Into int32 or, where `out_narrow` is NULL, int64. */
-static seqrt_code convert_integers(const seqrt_stored_tensor *tensor, int32_t *out_narrow, int64_t *out_wide,
-                                   seqrt_error *error) {
-  if (!tensor || (!out_narrow && !out_wide))
-    return runtime_fail(error, SEQRT_INVALID_ARGUMENT, "converting an array: none given, or no place for it");
+seqrt_code stored_piece_to_integers(const seqrt_stored_tensor *tensor, int64_t first, int32_t *out_narrow, int64_t *out_wide,
+                                    seqrt_error *error) {
   if (is_real(tensor->dtype))
     return runtime_fail(error, SEQRT_FORMAT, "'%s' has type %s, expected an integer type", tensor->name,
                         seqrt_stored_dtype_name(tensor->dtype));
@@ -116,11 +123,18 @@ static seqrt_code convert_integers(const seqrt_stored_tensor *tensor, int32_t *o
     bool fits = load_integer(tensor, n, &value);
     if (!fits || (out_narrow && (value < INT32_MIN || value > INT32_MAX)))
       return runtime_fail(error, SEQRT_OUT_OF_RANGE, "'%s', element %" PRId64 ": the value does not fit into int%d", tensor->name,
-                          n, out_narrow ? 32 : 64);
+                          first + n, out_narrow ? 32 : 64);
     if (out_narrow) out_narrow[n] = (int32_t)value;
     else out_wide[n] = value;
   }
   return SEQRT_OK;
+}
+
+static seqrt_code convert_integers(const seqrt_stored_tensor *tensor, int32_t *out_narrow, int64_t *out_wide,
+                                   seqrt_error *error) {
+  if (!tensor || (!out_narrow && !out_wide))
+    return runtime_fail(error, SEQRT_INVALID_ARGUMENT, "converting an array: none given, or no place for it");
+  return stored_piece_to_integers(tensor, 0, out_narrow, out_wide, error);
 }
 
 seqrt_code seqrt_stored_to_i32(const seqrt_stored_tensor *tensor, int32_t *out_values, seqrt_error *error) {

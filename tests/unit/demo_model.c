@@ -27,8 +27,8 @@ static const seqrt_tensor INPUTS[] = {
 };
 static const seqrt_tensor OUTPUTS[] = {{"logits", SEQRT_F32, 3, LOGITS_SHAPE, 0, 0, 1, 0, 0, 0}};
 static const seqrt_tensor STATES[] = {{"h", SEQRT_F32, 2, STATE_SHAPE, 0, 0, 1, 0, 0, 0}};
-static const char *const LENGTH_NAMES[] = {"T"};
 static const int64_t LIMITS[] = {0};
+static const char *const LENGTH_NAMES[] = {"T"}, *const IGNORED[] = {"unused.*"};
 
 static int64_t workspace_size(int32_t entry, int64_t batch, const int64_t *lengths, int64_t capacity, int32_t threads) {
   (void)capacity;
@@ -227,7 +227,9 @@ static int32_t run(seqrt_call *call, uint64_t fingerprint, bool has_objective, b
                                     LIMITS,                                                              \
                                     workspace_size,                                                      \
                                     state_size,                                                          \
-                                    state_offset};
+                                    state_offset,                                                        \
+                                    1,                                                                   \
+                                    IGNORED};
 
 DEMO_MODEL(demo, 0x1234567812345678u)
 DEMO_MODEL(other_demo, 0x8765432187654321u)

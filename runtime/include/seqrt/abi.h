@@ -21,7 +21,7 @@
 extern "C" {
 #endif
 
-#define SEQRT_ABI_VERSION 2
+#define SEQRT_ABI_VERSION 3
 #define SEQRT_ALIGNMENT 64 /* of workspaces and states; other arrays need that of their elements only */
 
 /* ---- threads ---------------------------------------------------------------------------------------------------- */
@@ -187,6 +187,9 @@ typedef struct seqrt_model {
   int64_t (*state_size)(int64_t batch, const int64_t *lengths, int64_t capacity);
   /* Byte offset of a declared state inside a carried state. */
   int64_t (*state_offset)(int32_t state, int64_t batch, const int64_t *lengths, int64_t capacity);
+  /* Names of arrays that a checkpoint may hold and the model does not read; '*' stands for any characters. */
+  int32_t ignored_count;
+  const char *const *ignored;
 } seqrt_model;
 
 /* A carried state begins with the number of steps done so far; the rest is the model's own, but for the declared states: those

@@ -36,8 +36,8 @@ int64_t seqrt_slot_name(const seqrt_model *model, int32_t slot, char *out_name, 
 
 /* Takes all slots from arrays of a file, found by `prefix` (NULL: none) and name, converted to float32. A stored shape
  * fits when the row-major order is the same: (4, 64, 16) and (256, 16) do, (256, 16) and (16, 256) don't. Missing arrays,
- * arrays of no parameter (unless `ignores_extra`; only those with the prefix count) and wrong shapes are one
- * SEQRT_MISMATCH that lists them; nothing is changed then. */
+ * arrays of no parameter (unless the model file ignores them, or `ignores_extra`; only those with the prefix count) and wrong shapes are
+ * one SEQRT_MISMATCH that lists them; nothing is changed then. */
 seqrt_code seqrt_parameters_load(seqrt_parameters *parameters, const seqrt_safetensors *file, const char *prefix,
                                  int32_t ignores_extra, seqrt_error *out_error);
 

@@ -74,7 +74,8 @@ int64_t seqrt_safetensors_metadata_count(const seqrt_safetensors *file);
 const seqrt_metadata *seqrt_safetensors_metadata_entry(const seqrt_safetensors *file, int64_t index);
 
 /* Copies all elements, converted. To float32 and double: from every type, rounded to nearest. To int32 and int64: from
- * integer types and BOOL only (SEQRT_FORMAT otherwise); SEQRT_OUT_OF_RANGE where a value does not fit. */
+ * integer types and BOOL only (SEQRT_FORMAT otherwise); SEQRT_OUT_OF_RANGE where a value does not fit, a finite double that would be an
+ * infinite float32 included. */
 seqrt_code seqrt_stored_to_f32(const seqrt_stored_tensor *tensor, float *out_values, seqrt_error *out_error);
 seqrt_code seqrt_stored_to_f64(const seqrt_stored_tensor *tensor, double *out_values, seqrt_error *out_error);
 seqrt_code seqrt_stored_to_i32(const seqrt_stored_tensor *tensor, int32_t *out_values, seqrt_error *out_error);

@@ -5,7 +5,7 @@
  * threads.h     teams of threads                           session.h     a model with its carried state: chunks, steps, gradients
  * safetensors.h files of named arrays                      optimizer.h, schedule.h   AdamW, SGD, clipping; warm-up and cosine
  * sampling.h    a token out of logits                      trainer.h     training loop, evaluation, checkpoint and resume
- * progress.h    the progress line
+ * progress.h    the progress line                        weights.h     public checkpoints: config, files behind an index
  *
  * Nothing here exits, and nothing prints except to a file it is given. Objects are not locked: one thread at a time for each.
  */
@@ -24,5 +24,6 @@
 #include "seqrt/status.h"
 #include "seqrt/threads.h"
 #include "seqrt/trainer.h"
+#include "seqrt/weights.h"
 
 #endif
