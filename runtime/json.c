@@ -165,7 +165,7 @@ static bool skip_digits(JsonReader *reader) {
 
 static bool skip_number(JsonReader *reader) {
   if (reader->next < reader->end && *reader->next == '-') reader->next++;
-  if (!skip_digits(reader)) return fail(reader, "a value expected");
+  if (!skip_digits(reader)) return false;
   if (reader->next < reader->end && *reader->next == '.') {
     reader->next++;
     if (!skip_digits(reader)) return false;
@@ -188,6 +188,7 @@ static bool skip_scalar(JsonReader *reader) {
     reader->next += length;
     return true;
   }
+  if (*reader->next != '-' && (*reader->next < '0' || *reader->next > '9')) return fail(reader, "a value expected");
   return skip_number(reader);
 }
 
