@@ -8,8 +8,9 @@ DATA := $(BUILD)/data
 configure = [ -e $(2)/CMakeCache.txt ] || cmake --preset $(1) $$(command -v ninja >/dev/null && echo -G Ninja) >$(2).log 2>&1 || { cat $(2).log >&2; exit 1; }; rm -f $(2).log
 JOBS := $(shell nproc 2>/dev/null || echo 2)
 PREFIX ?= /usr/local
+WEIGHTS ?= weights
 
-.PHONY: help packages build demo test test-asan update bench format clean install
+.PHONY: help packages build demo test test-asan update bench weights format clean install
 
 help: ## this list
 	@echo 'seqc: an ahead-of-time compiler for sequence models. There is to make:'
@@ -35,6 +36,9 @@ update: build ## rewrite what the file tests expect (look at the difference befo
 
 bench: packages build ## training speed as a share of what the machine can do
 	@$(BUILD)/tests/bench/bench
+
+weights: build ## fetch trained weights (200 MB, from packages) for tests that are skipped without them
+	@tools/fetch-weights $(WEIGHTS) $(BUILD)
 
 format: ## indent the sources (clang-format 19)
 	@clang-format-19 -i $$(git ls-files '*.c' '*.h')

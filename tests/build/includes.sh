@@ -24,8 +24,12 @@ driver frontend/frontend.h
 driver passes/pipeline.h
 driver codegen/codegen.h
 driver seqrt/abi.h
+tools base/text.h
+tools seqrt/safetensors.h
 '
 forbidden='
+tools ir/expr.h
+tools runtime/json.h
 base ir/expr.h
 ir frontend/frontend.h
 ir passes/pipeline.h
