@@ -93,14 +93,15 @@ static FrontendResult read_equations(Run *run, SourceFile *file) {
 static bool read_model(Run *run) {
   Options *options = run->options;
   if (strcmp(options->input, "-") != 0 && !file_is_readable(options->input)) return false;
+  if (options->weights && !(run->weights = weights_open(run->arena, options->weights))) return false;
   if (has_ending(options->input, ".eq")) {
     SourceFile *file = ARENA_NEW(run->arena, SourceFile);
     file->path = options->input;
     if (!(file->text = file_read(run->arena, options->input, &file->length))) return false;
     run->read = read_equations(run, file);
+    if (run->weights && run->read.program) weights_check(run->arena, run->read.program, run->weights, "", run->diagnostics);
     return true;
   }
-  if (options->weights && !(run->weights = weights_open(run->arena, options->weights))) return false;
   if (run->weights) weights_add_known(run->arena, run->weights, &options->frontend);
   run->read = weights_compile(run->arena, options->input, &options->frontend, run->weights, options->emit[EMIT_AST],
                               run->diagnostics);

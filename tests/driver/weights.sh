@@ -50,6 +50,13 @@ for weights in one many; do
   [ "$(grep -cE ' output.y 0 .* ok$' out)" = 4 ] || fail 'four forms were expected'
 done
 
+# Equations as text are compared as well.
+"$SEQC" model.seq --weights one --emit=equations -o equations.eq
+expect 0 "$SEQC" equations.eq --weights one -o model.o
+sed '/ignored/d' equations.eq >bare.eq
+expect 1 "$SEQC" bare.eq --weights one -o other.o
+says "the model declares no parameter 'pooler.dense.weight', which 'one' holds"
+
 # All that does not fit, at once: counts first, then names.
 part one/model.safetensors embed.weight 6 layers.0.weight 2 layers.1.weight 2 layers.0.bias 1 layers.1.bias 1 extra.a 1 extra.b 1 extra.c 1 extra.d 1 extra.e 1 \
   extra.f 1 extra.g 1
