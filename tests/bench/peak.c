@@ -1,7 +1,7 @@
-/* peak.c - the multiply-add peak, from a loop that does nothing else.
+/* peak.c - the multiply-add peak, from loops that do nothing else.
  *
  * Accumulators that do not depend on each other hide the latency of the instruction; they are as many as registers allow. Each processor
- * gets the widest vectors it has, so the figure is the machine's and not the compiler's.
+ * gets the widest vectors it has, so the figure is the machine's and not the compiler's. No sum dies away: denormal numbers are slow.
  */
 #include "peak.h"
 
@@ -9,7 +9,11 @@
 #include <string.h>
 #include <time.h>
 
-enum { ROUNDS = 2000, REPEATS = 200 };
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+enum { ROUNDS = 2000, CALLS = 5 };
 
 double seconds_now(void) {
   struct timespec now;
@@ -18,27 +22,56 @@ double seconds_now(void) {
 }
 
 /* ROUNDS * ACCUMULATORS * lanes multiply-adds. Values stay finite: each accumulator tends to 2. */
-#define DEFINE_RUN(name, target_name, lanes, accumulators)                                        \
-  typedef float name##_vector __attribute__((vector_size(4 * lanes)));                            \
-  __attribute__((target(target_name), noinline)) static float name(void) {                        \
-    name##_vector sums[accumulators], factor, term;                                               \
-    for (int lane = 0; lane < lanes; lane++) factor[lane] = 0.5f, term[lane] = 1.0f;              \
-    _Pragma("GCC unroll 32") for (int a = 0; a < accumulators; a++) sums[a] = term * (float)a;    \
-    for (int round = 0; round < ROUNDS; round++) {                                                \
-      _Pragma("GCC unroll 32") for (int a = 0; a < accumulators; a++) {                           \
-        sums[a] = sums[a] * factor + term;                                                        \
-        __asm__("" : "+v"(sums[a])); /* keeps the loop as it is written */                        \
-      }                                                                                           \
-    }                                                                                             \
-    float total = 0;                                                                              \
-    _Pragma("GCC unroll 32") for (int a = 0; a < accumulators; a++) total += sums[a][0];          \
-    return total;                                                                                 \
+#define DEFINE_RUN(name, target_name, lanes, accumulators)                                     \
+  typedef float name##_vector __attribute__((vector_size(4 * lanes)));                         \
+  __attribute__((target(target_name), noinline)) static float name(void) {                     \
+    name##_vector sums[accumulators], factor, term;                                            \
+    for (int lane = 0; lane < lanes; lane++) factor[lane] = 0.5f, term[lane] = 1.0f;           \
+    _Pragma("GCC unroll 32") for (int a = 0; a < accumulators; a++) sums[a] = term * (float)a; \
+    for (int round = 0; round < ROUNDS; round++) {                                             \
+      _Pragma("GCC unroll 32") for (int a = 0; a < accumulators; a++) {                        \
+        sums[a] = sums[a] * factor + term;                                                     \
+        __asm__("" : "+v"(sums[a])); /* keeps the loop as it is written */                     \
+      }                                                                                        \
+    }                                                                                          \
+    float total = 0;                                                                           \
+    _Pragma("GCC unroll 32") for (int a = 0; a < accumulators; a++) total += sums[a][0];       \
+    return total;                                                                              \
   }
 
 #if defined(__x86_64__)
 DEFINE_RUN(run_512, "avx512f,fma", 16, 24)
 DEFINE_RUN(run_256, "avx2,fma", 8, 12)
 DEFINE_RUN(run_128, "sse2", 4, 12)
+
+__attribute__((target("avx512f,avx512bf16"), noinline)) static float run_bf16(void) {
+  __m512 sums[24];
+  __m512bh ones = (__m512bh)_mm512_set1_epi16(0x3f80);
+  _Pragma("GCC unroll 32") for (int a = 0; a < 24; a++) sums[a] = _mm512_set1_ps((float)a);
+  for (int round = 0; round < ROUNDS; round++) {
+    _Pragma("GCC unroll 32") for (int a = 0; a < 24; a++) {
+      sums[a] = _mm512_dpbf16_ps(sums[a], ones, ones);
+      __asm__("" : "+v"(sums[a]));
+    }
+  }
+  float total = 0;
+  _Pragma("GCC unroll 32") for (int a = 0; a < 24; a++) total += _mm512_cvtss_f32(sums[a]);
+  return total;
+}
+
+__attribute__((target("avx512f,avx512vnni"), noinline)) static float run_int8(void) {
+  __m512i sums[24], ones = _mm512_set1_epi8(1);
+  _Pragma("GCC unroll 32") for (int a = 0; a < 24; a++) sums[a] = _mm512_set1_epi32(a);
+  for (int round = 0; round < ROUNDS; round++) {
+    _Pragma("GCC unroll 32") for (int a = 0; a < 24; a++) {
+      sums[a] = _mm512_dpbusd_epi32(sums[a], ones, ones);
+      __asm__("" : "+v"(sums[a]));
+    }
+  }
+  int total = 0;
+  _Pragma("GCC unroll 32") for (int a = 0; a < 24; a++) total += _mm512_cvtsi512_si32(sums[a]);
+  return (float)total;
+}
 #else
 typedef float plain_vector __attribute__((vector_size(16)));
 static float run_plain(void) {
@@ -54,34 +87,47 @@ static float run_plain(void) {
 #endif
 
 typedef struct Loop {
-  float (*run)(void);
+  float (*run)(void); /* NULL: this processor has none */
   double multiply_adds;
 } Loop;
 
-static Loop widest_loop(void) {
+static Loop widest_loop(PeakType type) {
 #if defined(__x86_64__)
+  if (type == PEAK_BF16) {
+    if (__builtin_cpu_supports("avx512bf16")) return (Loop){run_bf16, (double)ROUNDS * 24 * 32};
+    return (Loop){0};
+  }
+  if (type == PEAK_INT8) {
+    if (__builtin_cpu_supports("avx512vnni")) return (Loop){run_int8, (double)ROUNDS * 24 * 64};
+    return (Loop){0};
+  }
   if (__builtin_cpu_supports("avx512f")) return (Loop){run_512, (double)ROUNDS * 24 * 16};
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return (Loop){run_256, (double)ROUNDS * 12 * 8};
   return (Loop){run_128, (double)ROUNDS * 12 * 4};
 #else
+  if (type != PEAK_F32) return (Loop){0};
   return (Loop){run_plain, (double)ROUNDS * 16 * 4};
 #endif
 }
 
-double peak_multiply_adds(int threads) {
-  Loop loop = widest_loop();
+double peak_multiply_adds(PeakType type, int threads, double seconds) {
+  Loop loop = widest_loop(type);
+  if (!loop.run) return 0;
   volatile float sink = 0;
-  double best = 0;
-  for (int repeat = 0; repeat < REPEATS; repeat++) {
-    double start = seconds_now();
+  double best = 0, begin = seconds_now();
+  while (best == 0 || seconds_now() - begin < seconds) {
+    double start = 0;
 #pragma omp parallel num_threads(threads)
     {
+#pragma omp barrier
+#pragma omp master
+      start = seconds_now();
       float total = 0;
-      for (int n = 0; n < 20; n++) total += loop.run();
+      for (int n = 0; n < CALLS; n++) total += loop.run();
 #pragma omp critical
       sink = sink + total;
     }
-    double rate = loop.multiply_adds * 20 * threads / (seconds_now() - start);
+    double rate = loop.multiply_adds * CALLS * threads / (seconds_now() - start);
     if (rate > best) best = rate;
   }
   return best;

@@ -1,0 +1,13 @@
+/* serve.h - one work of a compiled model, in a process of its own, on demand. */
+#ifndef SEQC_TESTS_BENCH_SERVE_H
+#define SEQC_TESTS_BENCH_SERVE_H
+
+#include "work.h"
+
+/* Loads the shared object and answers on standard output what it reads on standard input, line by line:
+ *     (at the start)  ready MS      after a first call, which took so long; or: no REASON
+ *     run COUNT       ms MS         of one call, the mean of COUNT in a row; or: no REASON
+ * until the input ends. Returns an exit status. peers.py speaks the same. */
+int serve_work(const Work *work, int threads, const char *object);
+
+#endif
