@@ -31,6 +31,10 @@ grep -qF '"peers": {"torch": 3.5}' beside.json || fail "no peer in JSON"
 grep -qF '"jax": "such \"work\""' beside.json || fail "no reason of the peer that does not know the work"
 grep -qF '"onnxruntime": "ended with status 7"' beside.json || fail "no reason of the peer that ended"
 
+# What a product of known sizes takes.
+expect 0 "$bench" --only 'gemm 64x2048x512' --threads 1 --seconds 1 --json product.json
+grep -q '"flops": 1.34218e+08, "bytes": 4.84966e+06' product.json || fail "flops or bytes: $(cat product.json)"
+
 # Whatever does not compile is a row with the reason; with nothing measured the status is 1.
 printf '#!/bin/sh\necho "model.seq:1:1: error: broken" >&2\nexit 1\n' >broken
 chmod +x broken

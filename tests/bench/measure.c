@@ -5,6 +5,7 @@
  */
 #include "measure.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,6 +15,7 @@
 #define COMPILE_LIMIT 120.0
 #define CALL_LIMIT 45.0 /* of one call, or the work is given up */
 #define PEER_LIMIT 45.0 /* the same for a peer, with all it does before */
+#define PEER_LEAST 10.0
 #define PEER_START_LIMIT 60.0
 #define SLOW_MS 2000.0 /* a call that takes longer is made only a few times */
 #define RUN_MS 2.0     /* the least length of a run */
@@ -94,7 +96,7 @@ static double token_count(const Work *work) { return work->tokens ? (double)work
 static void plan_runs(Entrant *entrant, double ms) {
   double count = ms > 0 ? RUN_MS / ms + 1 : LARGEST_COUNT;
   entrant->count = count > LARGEST_COUNT ? LARGEST_COUNT : (int)count;
-  entrant->turns = ms > SLOW_MS ? 1 : 5;
+  entrant->turns = ms > SLOW_MS ? 1 : ms > SLOW_MS / 4 ? 3 : 5;
 }
 
 /* A call that nobody times, and one that says how long it takes: the first of a peer may compile. False when there are to be no turns. */
@@ -154,22 +156,19 @@ static bool start_peer(Bench *bench, Participant *participant, int peer, int thr
 }
 
 /* Lets a peer in, if it is there and knows the work. */
-static bool enter_peer(Bench *bench, Result *result, int peer, Entrant *entrant) {
+static bool enter_peer(Bench *bench, Result *result, int peer, double seconds, Entrant *entrant) {
   Participant *participant = &bench->running[result->threads * PEER_COUNT + peer];
   char *reason = result->peers[peer].reason, setup[PATH_SIZE];
   static bool is_missing[PEER_COUNT]; /* it did not start once, so it will not */
   if (is_missing[peer]) return false;
-  if (seconds_now() > bench->deadline) {
-    snprintf(reason, REASON_SIZE, "no time left");
-    return false;
-  }
   if (!participant->process && !start_peer(bench, participant, peer, result->threads, reason)) {
     is_missing[peer] = true;
     participant_stop(participant);
     return false;
   }
   snprintf(setup, sizeof setup, "setup %s", result->work->peer);
-  *entrant = (Entrant){.participant = participant, .times = &result->peers[peer], .limit = PEER_LIMIT};
+  *entrant = (Entrant){
+      .participant = participant, .times = &result->peers[peer], .limit = fmin(PEER_LIMIT, fmax(PEER_LEAST, 10 * seconds))};
   return enter(entrant, setup, token_count(result->work));
 }
 
@@ -185,7 +184,7 @@ static void measure_model(Bench *bench, Result *result, double seconds) {
     if (participant_start(&own, arguments, NULL)) count += enter(&entrants[0], NULL, token_count(result->work));
   }
   for (int peer = 0; peer < PEER_COUNT && bench->peers && result->work->peer; peer++)
-    count += enter_peer(bench, result, peer, &entrants[count]);
+    count += enter_peer(bench, result, peer, seconds, &entrants[count]);
   take_turns(entrants, count, seconds, token_count(result->work));
   participant_stop(&own);
   for (int peer = 0; peer < PEER_COUNT; peer++) {
@@ -197,7 +196,8 @@ static void measure_model(Bench *bench, Result *result, double seconds) {
 }
 
 void measure(Bench *bench, Result *result, double seconds) {
-  if (result->work->entry == WORK_COMPILE) measure_compiler(bench, result, seconds);
+  if (seconds_now() > bench->deadline) snprintf(result->own.reason, REASON_SIZE, "no time left");
+  else if (result->work->entry == WORK_COMPILE) measure_compiler(bench, result, seconds);
   else measure_model(bench, result, seconds);
   times_finish(&result->own);
   for (int peer = 0; peer < PEER_COUNT; peer++) times_finish(&result->peers[peer]);

@@ -20,11 +20,12 @@ static double bar_length(double share) { return AXIS / 1.25 * (share > 1.25 ? 1.
 
 static int draw_bar(FILE *file, const Result *result, const Times *times, const char *colour, int y) {
   if (!times->count) return y;
+  char text[32];
   double share = result->floor.ms / times->median, length = bar_length(share);
   fprintf(file, "<rect x=\"%d\" y=\"%d\" width=\"%.1f\" height=\"%d\" fill=\"%s\"/>\n", LEFT, y, length < 1 ? 1 : length, BAR - 1,
           colour);
-  fprintf(file, "<text x=\"%.1f\" y=\"%d\" class=\"v\">%.3g ms, %.2g %%</text>\n", LEFT + length + 4, y + BAR - 1, times->median,
-          100 * share);
+  fprintf(file, "<text x=\"%.1f\" y=\"%d\" class=\"v\">%s ms, %.2g %%</text>\n", LEFT + length + 4, y + BAR - 1,
+          short_number(times->median, text, sizeof text), 100 * share);
   return y + BAR;
 }
 

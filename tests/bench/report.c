@@ -40,8 +40,7 @@ void times_finish(Times *times) {
 
 /* ---- table ---- */
 
-/* Four significant digits, so that columns stay narrow. */
-static const char *short_number(double value, char *text, size_t size) {
+const char *short_number(double value, char *text, size_t size) {
   int digits = value >= 1000 ? 0 : value >= 100 ? 1 : value >= 10 ? 2 : value >= 1 ? 3 : 4;
   snprintf(text, size, "%.*f", digits, value);
   return text;

@@ -42,6 +42,9 @@ typedef struct Result {
 void times_add(Times *times, double ms);
 void times_finish(Times *times); /* sorts; then median, best and spread hold */
 
+/* Four significant digits. Returns `text`. */
+const char *short_number(double value, char *text, size_t size);
+
 /* A table of text for people. The heading first, then a row for each result. */
 void report_heading(FILE *file);
 void report_row(FILE *file, const Result *result);

@@ -25,7 +25,7 @@
   {.flops = (times) * 2.0 * (B) * (T) * (T) * (H) * (D), \
    .bytes = F32(4.0 * (times) * (B) * (T) * (H) * (D)),  \
    .traffic = TRAFFIC_COPY}
-/* AdamW reads parameter, gradient and both moments, and writes all but the gradient. */
+/* AdamW alone: it reads parameter, gradient and both moments, and writes all but the gradient. */
 #define ADAMW(parameters) {.bytes = 28.0 * (parameters), .traffic = TRAFFIC_UPDATE}
 
 /* Multiply-adds of a token of a model, and its parameters, embeddings once (output and input share one table or look rows up). */

@@ -63,7 +63,7 @@ def serve(module, name, threads):
                 gc.collect()
                 answer("ready 0")
         except Exception as error:  # whatever a library finds to say is the reason of an empty column
-            answer(f"no {type(error).__name__}: {error}")
+            answer(f"no {error}" if type(error).__name__ == "Unknown" else f"no {type(error).__name__}: {error}")
 
 
 def main():
