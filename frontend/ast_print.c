@@ -34,7 +34,7 @@ static void print_node(Text *text, const Node *node, int indent, const char *rol
   text_format(text, "  @%d:%d\n", node->source.line, node->source.column);
   bool is_header = node->kind == NODE_LAYER || node->kind == NODE_MODEL;
   print_list(text, node->items, indent + 1, is_header ? "input " : "");
-  print_list(text, node->outputs, indent + 1, is_header ? "output " : node->has_stored ? "stored " : "");
+  print_list(text, node->outputs, indent + 1, is_header ? "output " : node->has_stored ? "stored " : node->kind == NODE_CHOICE ? "else " : "");
   print_node(text, node->left, indent + 1, "");
   print_node(text, node->right, indent + 1, node->kind == NODE_APPLY ? "where " : "");
   print_node(text, node->third, indent + 1, "");

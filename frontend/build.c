@@ -59,9 +59,8 @@ const Expr *build_as(Builder *builder, const Term *term, Type type) {
   return converted(builder, build_term(builder, term), type, term);
 }
 
-static const Expr *built_constant(Builder *builder, const Term *term) {
+static const Expr *built_value(Builder *builder, const Term *term, Value value) {
   Arena *arena = builder->elaboration->arena;
-  Value value = name_value(builder->elaboration, term->constant, true);
   switch (value.kind) {
   case VALUE_SIZE: return size_expr(arena, value.size);
   case VALUE_REAL: return expr_number(arena, value.real);
@@ -70,6 +69,36 @@ static const Expr *built_constant(Builder *builder, const Term *term) {
   case VALUE_ERROR: builder->failures++; return expr_number(arena, 0);
   default: return fail(builder, term, arena_format(arena, "the constant '%s' has no value", term->constant->text));
   }
+}
+
+/* values[low..high) of the turns from `low` on, halves that are alike being one. */
+static const Expr *select_by_turn(Builder *builder, const Expr *turn, const Expr *const *values, int64_t low, int64_t high) {
+  bool is_one = true;
+  for (int64_t n = low + 1; n < high; n++) is_one &= expr_equal(values[n], values[low]);
+  if (is_one) return values[low];
+  int64_t middle = low + (high - low) / 2;
+  Arena *arena = builder->elaboration->arena;
+  const Expr *is_low = expr_binary(arena, OP_LT, turn, expr_integer(arena, middle));
+  return expr_select(arena, is_low, select_by_turn(builder, turn, values, low, middle),
+                     select_by_turn(builder, turn, values, middle, high));
+}
+
+/* One value, or one for each turn of a repeat around. */
+static const Expr *built_constant(Builder *builder, const Term *term) {
+  Elaboration *elaboration = builder->elaboration;
+  Name *name = term->constant, *turn = turn_of_constant(elaboration, name);
+  if (!turn) return built_value(builder, term, name_value(elaboration, name, true));
+  int64_t count = cell_size(turn->turn->extent).constant;
+  const Expr **values = ARENA_ARRAY(elaboration->arena, const Expr *, count);
+  Type type = TYPE_INT;
+  for (int64_t n = 0; n < count; n++) {
+    values[n] = built_value(builder, term, value_at_turn(elaboration, name, turn, turn->turn->offset + n));
+    if (builder->failures) return values[n];
+    if (n == 0 || values[n]->type == TYPE_REAL) type = values[n]->type;
+  }
+  for (int64_t n = 0; n < count; n++) values[n] = converted(builder, values[n], type, term);
+  const Expr *index = expr_index(elaboration->arena, variable_index(elaboration, turn->turn));
+  return select_by_turn(builder, index, values, 0, count);
 }
 
 static const Expr *built_read(Builder *builder, const Term *term) {

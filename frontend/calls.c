@@ -136,6 +136,18 @@ static FormalEntry *formal_entry(Elaboration *elaboration, const Scope *callee, 
   return NULL;
 }
 
+/* What the call gives to constants, which decide between statements before anything else is passed. */
+void pass_constants(Scope *callee) {
+  NodeList arguments = callee->call->left->body;
+  for (int n = 0; n < arguments.count; n++) {
+    const Node *argument = arguments.nodes[n];
+    Name *name = argument->kind == NODE_NAMED ? scope_find_local(callee, argument->text) : NULL;
+    if (!name || name->kind != NAME_CONSTANT) continue;
+    name->value = argument->left;
+    name->value_scope = callee->caller;
+  }
+}
+
 static void pass_by_name(Elaboration *elaboration, Scope *scope, Scope *callee, const Node *argument) {
   FormalEntry *formal = formal_entry(elaboration, callee, argument->text);
   Name *name = scope_find_local(callee, argument->text);
@@ -143,8 +155,7 @@ static void pass_by_name(Elaboration *elaboration, Scope *scope, Scope *callee, 
     if (formal->actual) ERROR_AT(elaboration, argument->source, "'%s' is given twice", argument->text);
     formal->actual = argument->left;
   } else if (name && name->kind == NAME_CONSTANT) {
-    name->value = argument->left;
-    name->value_scope = scope;
+    return; /* passed before */
   } else if (name && name->kind == NAME_SIZE) {
     Constraint constraint = {.kind = CONSTRAINT_SIZE,
                              .cell = name->cell,
@@ -230,6 +241,7 @@ void declare_call(Elaboration *elaboration, Scope *scope, int position, const No
     Name *output = scope_find_local(callee, layer->outputs.nodes[n]->text);
     if (output && output->defined) continue;
     ERROR_AT(elaboration, layer->outputs.nodes[n]->source, "the output '%s' has no equation", layer->outputs.nodes[n]->text);
+    NOTE_AT(elaboration, node->source, "in this call");
   }
   for (int n = 0; n < node->items.count; n++)
     define_result(elaboration, scope, position, node, node->items.nodes[n], callee, layer->outputs.nodes[n]);

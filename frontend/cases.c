@@ -9,6 +9,21 @@ static void mark_reported(Cell *cell) {
   cell->size = size_constant(1);
 }
 
+/* A constant that differs between turns, and that shapes know as a size: `unroll` is for those. */
+static void check_turns(Elaboration *elaboration, Name *name, Name *turn) {
+  const Cell *cell = cell_root(name->cell);
+  for (int64_t n = 0; cell->is_known && n < cell_size(turn->turn->extent).constant; n++) {
+    int64_t number = turn->turn->offset + n;
+    Value value = value_at_turn(elaboration, name, turn, number);
+    if (value.kind == VALUE_ERROR || (value.kind == VALUE_SIZE && size_equal(value.size, cell->size))) continue;
+    ERROR_AT(elaboration, name->source, "the size '%s' is %s in turn %lld of '%s' and %s elsewhere: sizes may differ in 'unroll' only",
+             name->text, value.kind == VALUE_SIZE ? size_text(elaboration, value.size) : "no integer", (long long)number, turn->text,
+             size_text(elaboration, cell->size));
+    NOTE_AT(elaboration, cell->source, "%s comes from %s", size_text(elaboration, cell->size), cell->origin ? cell->origin : "here");
+    return;
+  }
+}
+
 void report_open_sizes(Elaboration *elaboration) {
   for (int n = 0; n < elaboration->size_count; n++) {
     const Name *name = elaboration->sizes[n];
@@ -25,7 +40,10 @@ void report_open_sizes(Elaboration *elaboration) {
   }
   for (int n = 0; n < elaboration->constant_count; n++) {
     Name *name = elaboration->constants[n];
-    if (name->known.kind != VALUE_UNKNOWN || cell_root(name->cell)->is_known) continue;
+    if (name->known.kind != VALUE_UNKNOWN) continue;
+    Name *turn = turn_of_constant(elaboration, name);
+    if (turn) check_turns(elaboration, name, turn);
+    if (turn || cell_root(name->cell)->is_known) continue;
     bool is_config = name->value->kind == NODE_NAME && !strncmp(name->value->text, "config.", 7);
     ERROR_AT(elaboration, name->source,
              is_config ? "nothing gives the constant '%s': the config has no '%s'" : "nothing gives the constant '%s'",

@@ -147,11 +147,12 @@ static Name *define_target(Elaboration *elaboration, const Define *define) {
   return NULL;
 }
 
-void apply_defines(Elaboration *elaboration) {
+/* Only constants: before sizes are declared, which a choice between statements waits for. */
+void apply_defines(Elaboration *elaboration, bool only_constants) {
   for (int n = 0; n < elaboration->options->define_count; n++) {
     const Define *define = &elaboration->options->defines[n];
-    Name *name = define_target(elaboration, define);
-    if (!name) continue;
+    Name *name = only_constants ? scope_find_local(elaboration->model, define->name) : define_target(elaboration, define);
+    if (!name || (only_constants && name->kind != NAME_CONSTANT)) continue;
     Value value = value_parse(elaboration, define->value);
     const char *origin = arena_format(elaboration->arena, "-D %s=%s", define->name, define->value);
     SourceRange nowhere = {0};

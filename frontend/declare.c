@@ -149,7 +149,7 @@ static void declare_state(Elaboration *elaboration, Scope *scope, const Node *no
   ARENA_PUSH(elaboration->arena, elaboration->states, elaboration->state_count, state);
 }
 
-static void declare_constant(Elaboration *elaboration, Scope *scope, const Node *node) {
+void declare_constant(Elaboration *elaboration, Scope *scope, const Node *node) {
   Name *name = scope_find_local(scope, node->text);
   if (name && name->kind == NAME_SIZE) { /* the header named it as an axis */
     name->kind = NAME_CONSTANT;
@@ -164,8 +164,7 @@ static void declare_constant(Elaboration *elaboration, Scope *scope, const Node 
 
 /* Constants before everything that names sizes. */
 void declare_sizes_and_parameters(Elaboration *elaboration, Scope *scope) {
-  for (int n = 0; n < scope->statements.count; n++)
-    if (scope->statements.nodes[n]->kind == NODE_CONSTANT) declare_constant(elaboration, scope, scope->statements.nodes[n]);
+  choose_statements(elaboration, scope);
   for (int n = 0; n < scope->statements.count; n++) {
     const Node *node = scope->statements.nodes[n];
     if (node->kind == NODE_PARAMETER) declare_parameter(elaboration, scope, node);
@@ -232,7 +231,7 @@ Name *target_name(Elaboration *elaboration, Scope *scope, const Node *target, in
 }
 
 /* `y = x` as `y[:, :] = x[:, :]`. */
-static void declare_copy(Elaboration *elaboration, Scope *scope, int position, const Node *target, const Node *value, int rank) {
+void declare_copy(Elaboration *elaboration, Scope *scope, int position, const Node *target, const Node *value, int rank) {
   Node *left = syntax_node(elaboration->arena, NODE_READ, target->source, target->text);
   Node *right = syntax_node(elaboration->arena, NODE_READ, value->source, value->text);
   for (int n = 0; n < rank; n++)
@@ -342,7 +341,7 @@ void declare_model(Elaboration *elaboration, const Node *node) {
   elaboration->model = scope;
   declare_header(elaboration, scope);
   declare_sizes_and_parameters(elaboration, scope);
-  apply_defines(elaboration); /* `unroll` asks for constants */
+  apply_defines(elaboration, false); /* `unroll` asks for constants */
   declare_statements(elaboration, scope);
   declare_symbols(elaboration);
 }

@@ -2,7 +2,7 @@
  *
  * Stages, in the order of elaborate.c; each goes over everything before the next begins, so the order of
  * equations in a file means nothing:
- *   declare   names, tensors, calls expanded into scopes of their own   (declare.c, calls.c, repeat.c)
+ *   declare   names, tensors, calls expanded into scopes of their own   (declare.c, choices.c, calls.c, repeat.c, unroll.c)
  *   resolve   expressions to terms: names bound, functions expanded     (resolve.c, functions.c, targets.c)
  *   solve     sizes by unification of the axes at which indices stand   (sizes.c, constraints.c, values.c)
  *   split     complex numbers to pairs of reals                         (complex.c)
@@ -44,6 +44,8 @@ Size cell_size(const Cell *cell);
 const char *size_text(Elaboration *elaboration, Size size);
 Value evaluate(Elaboration *elaboration, Scope *scope, const Node *node, bool with_defaults);
 Value name_value(Elaboration *elaboration, Name *name, bool with_defaults);
+Name *turn_of_constant(Elaboration *elaboration, Name *name); /* NULL: one value for all turns */
+Value value_at_turn(Elaboration *elaboration, Name *name, Name *turn, int64_t value);
 Value value_parse(Elaboration *elaboration, const char *text);
 bool config_open(Elaboration *elaboration);
 void config_close(Elaboration *elaboration);
@@ -54,15 +56,19 @@ Value config_count(Elaboration *elaboration, const char *key, SourceRange where)
 const char *config_origin(Elaboration *elaboration, const Node *node);
 Constraint *constraint_add(Elaboration *elaboration, Constraint constraint);
 void solve_sizes(Elaboration *elaboration, bool with_weak); /* without: only what follows for certain */
-void apply_defines(Elaboration *elaboration);
+void apply_defines(Elaboration *elaboration, bool only_constants);
 void apply_known_shapes(Elaboration *elaboration);
 const KnownShape *known_shape(const Elaboration *elaboration, const char *kind, const char *name);
 void solve_stored(Elaboration *elaboration, Constraint *constraint);
 
-/* declare.c, calls.c, repeat.c */
+/* declare.c, choices.c, calls.c, repeat.c, unroll.c */
 void declare_model(Elaboration *elaboration, const Node *node);
 void declare_statements(Elaboration *elaboration, Scope *scope);
 void declare_sizes_and_parameters(Elaboration *elaboration, Scope *scope);
+void declare_copy(Elaboration *elaboration, Scope *scope, int position, const Node *target, const Node *value, int rank);
+void choose_statements(Elaboration *elaboration, Scope *scope);
+void declare_constant(Elaboration *elaboration, Scope *scope, const Node *node);
+void pass_constants(Scope *callee);
 void declare_parameter(Elaboration *elaboration, Scope *scope, const Node *node);
 void declare_ignored(Elaboration *elaboration, Scope *scope, const Node *node);
 void declare_call(Elaboration *elaboration, Scope *scope, int position, const Node *node, const Node *layer);

@@ -102,7 +102,7 @@ struct Name {
   Cell *cell;        /* SIZE, CONSTANT: as a size */
   const Node *value; /* CONSTANT, read in `value_scope`; a SIZE's scope too */
   Scope *value_scope;
-  Value known; /* CONSTANT: VALUE_UNKNOWN until evaluated */
+  Value known; /* CONSTANT: VALUE_UNKNOWN until evaluated; TURN: the turn for which constants are evaluated, if any */
   bool is_evaluating, is_input_size, is_length;
   bool is_turn; /* CONSTANT: the turn of an unrolled repeat */
   int version_count; /* TENSOR */
@@ -283,6 +283,7 @@ struct Elaboration {
   Scope *model;
   SymbolId batch;
   int scope_count, value_depth, term_count;
+  Name *turn_met; /* by the evaluation in progress: its value differs between the turns of a repeat */
   int entity_count, constraint_count, parameter_count, state_count, input_count, output_count;
   Entity **entities;
   Constraint *constraints;

@@ -76,9 +76,9 @@ static Node *applied(Parser *parser, SourceRange place, const char *name, Node *
 %token IN "'in'" AS_NAME "'as'" WHERE "'where'" IF "'if'" THEN "'then'" ELSE "'else'" AND "'and'" OR "'or'" NOT "'not'"
 %token MOD "'mod'" DIV "'div'" ARROW "'->'" DOTS "'..'" LE "'<='" GE "'>='" EQ "'=='" NE "'!='"
 
-%type <node> definition port local function_formal constant parameter state equation expression primary bracket item target argument
+%type <node> choice definition port local function_formal constant parameter state equation expression primary bracket item target argument
 %type <list> ports ports_or_none locals locals_or_none formals formals_or_none names names_or_none statements statement
-%type <list> constants lengths ignored parameters states targets expressions items arguments arguments_or_none axes axes_or_none
+%type <list> otherwise constants lengths ignored parameters states targets expressions items arguments arguments_or_none axes axes_or_none
 %type <text> name dotted type_or_none as as_or_none
 %type <flag> common repeated
 
@@ -173,10 +173,24 @@ statement:
       int depth = node_list_depth($9);
       node->depth = depth > node->depth ? depth : node->depth;
       $$ = add(parser, empty_list, checked(parser, node)); }
+  | choice { $$ = add(parser, empty_list, $1); }
   | OBJECTIVE NAME '(' ports_or_none ')' '=' expression
     { Node *node = node_with(make(parser, NODE_OBJECTIVE, @NAME, $NAME), $7, NULL, NULL);
       node->items = $4;
       $$ = add(parser, empty_list, node); }
+  ;
+
+choice: IF expression '{' statements '}' otherwise
+    { $$ = node_with(make(parser, NODE_CHOICE, @IF, NULL), $expression, NULL, NULL);
+      $$->body = $statements; $$->outputs = $otherwise;
+      int depth = node_list_depth($statements), other_depth = node_list_depth($otherwise);
+      if (depth < other_depth) depth = other_depth;
+      $$->depth = depth >= $$->depth ? depth + 1 : $$->depth;
+      checked(parser, $$); }
+  ;
+otherwise: %empty { $$ = empty_list; }
+  | ELSE '{' statements '}' { $$ = $3; }
+  | ELSE choice { $$ = add(parser, empty_list, $2); }
   ;
 
 repeated: REPEAT { $$ = false; } | UNROLL { $$ = true; } ;

@@ -45,6 +45,10 @@ static void carry_all(Elaboration *elaboration, Scope *scope, Scope *body, NodeL
       inner[turn_count] = node->text;
       carry_all(elaboration, scope, body, node->body, inner, turn_count + 1);
     }
+    if (node->kind == NODE_CHOICE) { /* of a repeat inside: not decided yet */
+      carry_all(elaboration, scope, body, node->body, turns, turn_count);
+      carry_all(elaboration, scope, body, node->outputs, turns, turn_count);
+    }
     for (int m = 0; node->kind == NODE_EQUATION && m < node->items.count; m++) {
       bool collects = false;
       for (int t = 0; t < turn_count; t++) collects |= mentions_turn(node->items.nodes[m], turns[t]);
@@ -93,10 +97,9 @@ void declare_repeat(Elaboration *elaboration, Scope *scope, int position, const 
   declare_statements(elaboration, body);
   for (int n = first; n < last; n++) {
     const CarryEntry *entry = &elaboration->carries[n];
-    if (!entry->name->defined || !entry->name->defined->entity) {
-      ERROR_AT(elaboration, entry->node->source, "no equation says what '%s' is after a turn", entry->name->text);
-      continue;
-    }
+    if (!entry->name->defined) /* a choice in a repeat inside left its equation out: it stays what it was */
+      declare_copy(elaboration, body, 0, entry->node, entry->node, entry->before->rank);
+    if (!entry->name->defined || !entry->name->defined->entity) continue; /* reported */
     int seen_from = position;
     Name *around = scope_find(scope, entry->name->text, &seen_from);
     name_define(elaboration, around, after_last_turn(elaboration, entry->name->defined, turn), seen_from + 1);

@@ -41,8 +41,14 @@ static int type_of_call(Elaboration *elaboration, const Term *term, int pass) {
 }
 
 static int type_of_value(Elaboration *elaboration, Name *name) {
-  Value value = name_value(elaboration, name, true);
-  return value.kind == VALUE_SIZE ? TYPE_INT : value.kind == VALUE_BOOLEAN ? TYPE_BOOL : TYPE_REAL;
+  Name *turn = turn_of_constant(elaboration, name);
+  int64_t count = turn ? cell_size(turn->turn->extent).constant : 1;
+  int type = OPEN;
+  for (int64_t n = 0; n < count && type != TYPE_REAL; n++) {
+    Value value = turn ? value_at_turn(elaboration, name, turn, turn->turn->offset + n) : name_value(elaboration, name, true);
+    type = combined(type, value.kind == VALUE_SIZE ? TYPE_INT : value.kind == VALUE_BOOLEAN ? TYPE_BOOL : TYPE_REAL);
+  }
+  return type;
 }
 
 static int find_type(Elaboration *elaboration, const Term *term, int pass) {

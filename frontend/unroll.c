@@ -69,6 +69,7 @@ static void hand_in_all(Unrolling *unrolling, Scope *body, NodeList statements) 
   for (int n = 0; n < statements.count; n++) {
     const Node *node = statements.nodes[n];
     if (node->kind == NODE_REPEAT) hand_in_all(unrolling, body, node->body);
+    if (node->kind == NODE_CHOICE) hand_in_all(unrolling, body, node->body), hand_in_all(unrolling, body, node->outputs);
     for (int m = 0; node->kind == NODE_EQUATION && m < node->items.count; m++) hand_in(unrolling, body, node->items.nodes[m]);
   }
 }
@@ -93,8 +94,7 @@ static void declare_turn(Unrolling *unrolling, int64_t value) {
   for (int n = 0; n < unrolling->count; n++) {
     Handed *handed = &unrolling->handed[n];
     const Name *name = scope_find_local(body, handed->text);
-    if (name && name->defined && name->defined->entity) handed->now = name->defined;
-    else ERROR_AT(elaboration, handed->target->source, "no equation says what '%s' is after a turn", handed->text);
+    if (name && name->defined && name->defined->entity) handed->now = name->defined; /* else it stays what it was */
   }
 }
 

@@ -24,11 +24,18 @@ Value name_value(Elaboration *elaboration, Name *name, bool with_defaults) {
   if (name->kind == NAME_SIZE) return cell->is_known ? value_size(cell->size) : unknown_value;
   if (name->kind != NAME_CONSTANT) return unknown_value;
   if (name->known.kind == VALUE_UNKNOWN && !name->is_evaluating && elaboration->value_depth < DEEPEST_VALUE) {
+    Name *met_before = elaboration->turn_met;
+    elaboration->turn_met = NULL;
     name->is_evaluating = true;
     elaboration->value_depth++;
     Value value = evaluate(elaboration, name->value_scope, name->value, with_defaults);
     elaboration->value_depth--;
     name->is_evaluating = false;
+    if (elaboration->turn_met) { /* of this turn, or not known */
+      if (value.kind == VALUE_ERROR) name->known = value;
+      return value;
+    }
+    elaboration->turn_met = met_before;
     if (value.kind == VALUE_SIZE &&
         !cell_set(elaboration, cell, value.size, name->value->source, config_origin(elaboration, name->value),
                   name->value->source, arena_format(elaboration->arena, "'%s'", name->text)))
@@ -40,6 +47,21 @@ Value name_value(Elaboration *elaboration, Name *name, bool with_defaults) {
   return name->known;
 }
 
+Name *turn_of_constant(Elaboration *elaboration, Name *name) {
+  elaboration->turn_met = NULL;
+  name_value(elaboration, name, true);
+  Name *turn = elaboration->turn_met;
+  elaboration->turn_met = NULL;
+  return turn;
+}
+
+Value value_at_turn(Elaboration *elaboration, Name *name, Name *turn, int64_t value) {
+  turn->known = value_size(size_constant(value));
+  Value result = name_value(elaboration, name, true);
+  turn->known = unknown_value;
+  return result;
+}
+
 static Value evaluate_name(Elaboration *elaboration, Scope *scope, const Node *node, bool with_defaults) {
   if (!strncmp(node->text, "config.", 7)) return config_value(elaboration, node->text + 7, node->source);
   Name *name = scope_find(scope, node->text, NULL);
@@ -48,6 +70,10 @@ static Value evaluate_name(Elaboration *elaboration, Scope *scope, const Node *n
     if (value.kind == VALUE_UNKNOWN && name->is_evaluating)
       return wrong(elaboration, node, arena_format(elaboration->arena, "the constant '%s' depends on itself", name->text));
     return value;
+  }
+  if (name && name->kind == NAME_TURN) {
+    elaboration->turn_met = name;
+    return name->known;
   }
   if (name) return wrong(elaboration, node, arena_format(elaboration->arena, "'%s' is not known while compiling", node->text));
   if (!strcmp(node->text, "pi")) return value_real(M_PI);
