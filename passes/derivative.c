@@ -50,10 +50,33 @@ static void collect(Walk *walk, const Expr *expr) {
   if ((unsigned)walk->count * 2 > walk->table_size) grow_table(walk);
 }
 
+const Expr *expr_condition_first(Arena *arena, const Expr *expr) {
+  if (expr->op != OP_MUL && expr->op != OP_DIV && expr->op != OP_NEG) return expr;
+  const Expr *first = expr_condition_first(arena, expr->args[0]);
+  if (first->op != OP_SELECT) return expr;
+  const Expr *values[2] = {first->args[1], first->args[2]};
+  if (!expr_is_number(values[0], 0) && !expr_is_number(values[1], 0)) return expr;
+  for (int n = 0; n < 2; n++) {
+    if (expr_is_number(values[n], 0)) continue;
+    values[n] = expr->op == OP_NEG ? expr_unary(arena, OP_NEG, values[n]) : expr_binary(arena, expr->op, values[n], expr->args[1]);
+    values[n] = expr_condition_first(arena, values[n]);
+  }
+  return expr_select(arena, first->args[0], values[0], values[1]);
+}
+
+/* a + b; two choices by one condition are one choice. */
+static const Expr *sum_of_adjoints(Arena *arena, const Expr *a, const Expr *b) {
+  if (expr_is_number(a, 0)) return b;
+  if (expr_is_number(b, 0)) return a;
+  if (a->op != OP_SELECT || b->op != OP_SELECT || !expr_equal(a->args[0], b->args[0])) return expr_binary(arena, OP_ADD, a, b);
+  return expr_select(arena, a->args[0], sum_of_adjoints(arena, a->args[1], b->args[1]), sum_of_adjoints(arena, a->args[2], b->args[2]));
+}
+
 static void add_adjoint(Walk *walk, const Expr *expr, const Expr *adjoint) {
   if (expr->type != TYPE_REAL || expr_is_number(adjoint, 0)) return;
+  adjoint = expr_condition_first(walk->program->arena, adjoint);
   Node *node = &walk->nodes[walk->table[slot_of(walk, expr)]];
-  node->adjoint = node->adjoint ? expr_binary(walk->program->arena, OP_ADD, node->adjoint, adjoint) : adjoint;
+  node->adjoint = node->adjoint ? sum_of_adjoints(walk->program->arena, node->adjoint, adjoint) : adjoint;
 }
 
 #define NUMBER(value) expr_number(arena, value)

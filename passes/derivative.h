@@ -14,6 +14,9 @@ typedef struct ReadAdjoint {
  * The result has *out_count entries. */
 ReadAdjoint *expr_adjoints(Program *program, const Expr *expr, const Expr *adjoint, const bool *is_active, int *out_count);
 
+/* select(c, x, 0) * y as select(c, x * y, 0): what stands beside a value may be legal to read under its condition only. */
+const Expr *expr_condition_first(Arena *arena, const Expr *expr);
+
 /* All indices of the read lie inside of its tensor. */
 const Expr *read_is_inside(Program *program, const Expr *read);
 

@@ -182,23 +182,11 @@ static bool is_on_indices(const Expr *condition) {
   return !has_read;
 }
 
-/* select(c, x, 0) * y as select(c, x * y, 0): what stands beside a value may be legal to read under its condition only. */
-static const Expr *condition_first(Arena *arena, const Expr *expr) {
-  if (expr->op != OP_MUL && expr->op != OP_DIV) return expr;
-  const Expr *first = condition_first(arena, expr->args[0]);
-  if (first->op != OP_SELECT) return expr;
-  const Expr *values[2] = {first->args[1], first->args[2]};
-  if (!expr_is_number(values[0], 0) && !expr_is_number(values[1], 0)) return expr;
-  for (int n = 0; n < 2; n++)
-    if (!expr_is_number(values[n], 0)) values[n] = expr_binary(arena, expr->op, values[n], expr->args[1]);
-  return expr_select(arena, first->args[0], values[0], values[1]);
-}
-
 /* Moves select(c, x, 0) into the guard, and what of the guard only bounds one variable into its range. A variable that
  * is left with one value is replaced by it. */
 static const Expr *narrow(Program *program, const Expr *body, const Expr **guard, int *free_count, IndexId *free) {
   Arena *arena = program->arena;
-  body = condition_first(arena, body);
+  body = expr_condition_first(arena, body);
   while (body->op == OP_SELECT && is_on_indices(body->args[0])) {
     if (expr_is_number(body->args[2], 0)) {
       *guard = conjunction(arena, *guard, body->args[0]);
