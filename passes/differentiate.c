@@ -230,6 +230,20 @@ static const Expr *narrow(Program *program, const Expr *body, const Expr **guard
 }
 
 
+/* `body` where the guard holds, else 0; what of the guard reads data is decided where the rest of it holds. */
+static const Expr *guarded(Arena *arena, const Expr *guard, const Expr *body) {
+  int count;
+  const Expr **parts = conjuncts(arena, guard, &count);
+  const Expr *on_indices = NULL, *on_data = NULL;
+  for (int n = 0; n < count; n++) {
+    if (is_on_indices(parts[n])) on_indices = conjunction(arena, on_indices, parts[n]);
+    else on_data = conjunction(arena, on_data, parts[n]);
+  }
+  const Expr *zero = expr_number(arena, 0);
+  if (on_data) body = expr_select(arena, on_data, body, zero);
+  return on_indices ? expr_select(arena, on_indices, body, zero) : body;
+}
+
 static void add_contribution(Differentiation *d, const Expr *read, const Expr *adjoint, int variable_count, const IndexId *variables,
                              SourceRange source) {
   Program *program = d->program;
@@ -258,7 +272,7 @@ static void add_contribution(Differentiation *d, const Expr *read, const Expr *a
   if (guard && expr_is_boolean(guard, true)) guard = NULL;
   if (expr_is_number(body, 0) || (guard && expr_is_boolean(guard, false))) return;
   if (free_count == 0) {
-    add_term(d, read->id, guard ? expr_select(arena, guard, body, expr_number(arena, 0)) : body);
+    add_term(d, read->id, guarded(arena, guard, body));
     return;
   }
   add_term(d, read->id, sum_over(d, read->id, body, guard, free_count, free, source));
