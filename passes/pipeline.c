@@ -92,6 +92,7 @@ static void optimise(Runner *runner, const char *what, Program *program) {
   run(runner, "dead", what, program);
   for (int round = 0; round < 3; round++) {
     bool changed = run(runner, "simplify", what, program);
+    changed |= run(runner, "drop_axes", what, program);
     changed |= run(runner, "common", what, program);
     changed |= run(runner, "dead", what, program);
     if (!changed) break;
