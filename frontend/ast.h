@@ -29,6 +29,7 @@ enum { DEEPEST_NESTING = 500, MOST_LEVELS = 2000 }; /* of brackets; of operators
   NODE(STATE, "state")         /* text, items: axes, type, is_common */                                      \
   NODE(EQUATION, "equation")   /* items: targets, left: value, extra: as */                                  \
   NODE(REPEAT, "repeat")       /* text: index, left: low, right: high, extra: as, body */                    \
+  NODE(REQUIREMENT, "require") /* left, text: what to say otherwise, or NULL */                              \
   NODE(CHOICE, "choice")       /* left: condition, body: when true, outputs: when false */                   \
   NODE(OBJECTIVE, "objective") /* text, items: inputs, left */                                               \
   NODE(IGNORE, "ignore")       /* text: pattern of names */                                                  \

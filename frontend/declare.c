@@ -307,6 +307,9 @@ static void declare_objective(Elaboration *elaboration, const Node *node) {
 void declare_statements(Elaboration *elaboration, Scope *scope) {
   for (int n = 0; n < scope->statements.count; n++) {
     const Node *node = scope->statements.nodes[n];
+    RequirementEntry requirement = {scope, node};
+    if (node->kind == NODE_REQUIREMENT)
+      ARENA_PUSH(elaboration->arena, elaboration->requirements, elaboration->requirement_count, requirement);
     if (node->kind == NODE_EQUATION) declare_equation(elaboration, scope, n, node);
     if (node->kind == NODE_REPEAT && node->is_unrolled) declare_unrolled(elaboration, scope, n, node);
     else if (node->kind == NODE_REPEAT) declare_repeat(elaboration, scope, n, node);

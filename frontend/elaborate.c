@@ -38,6 +38,8 @@ static Program *run_stages(Elaboration *elaboration, const Node *model) {
   if (has_errors(elaboration)) return NULL;
   report_open_sizes(elaboration);
   if (has_errors(elaboration)) return NULL;
+  check_requirements(elaboration);
+  if (has_errors(elaboration)) return NULL;
   split_complex(elaboration);
   if (has_errors(elaboration)) return NULL;
   infer_types(elaboration);

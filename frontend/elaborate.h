@@ -32,7 +32,7 @@ const char *scope_tensor_name(Elaboration *elaboration, const Scope *scope, cons
 const char *names_apply(Arena *arena, const char *names, const char *own); /* a template and what its '*' stands for */
 const char *names_template(Arena *arena, const char *text);                /* "a" is "a.*", "a_*" itself */
 
-/* sizes.c, values.c, constraints.c */
+/* sizes.c, values.c, requirements.c, constraints.c */
 Cell *cell_create(Elaboration *elaboration);
 Cell *cell_root(Cell *cell);
 bool cell_set(Elaboration *elaboration, Cell *cell, Size size, SourceRange source, const char *origin, SourceRange where,
@@ -54,6 +54,7 @@ Value config_entry(Elaboration *elaboration, const char *key, int64_t index, Sou
 Value config_count(Elaboration *elaboration, const char *key, SourceRange where);
 /* "'hidden_size' of config.json": from where the value of an expression comes; NULL when not from a config. */
 const char *config_origin(Elaboration *elaboration, const Node *node);
+void check_requirements(Elaboration *elaboration);
 Constraint *constraint_add(Elaboration *elaboration, Constraint constraint);
 void solve_sizes(Elaboration *elaboration, bool with_weak); /* without: only what follows for certain */
 void apply_defines(Elaboration *elaboration, bool only_constants);

@@ -273,6 +273,11 @@ typedef struct IgnoreEntry {
   const Node *node;
 } IgnoreEntry;
 
+typedef struct RequirementEntry {
+  Scope *scope;
+  const Node *node;
+} RequirementEntry;
+
 struct Elaboration {
   Arena *arena;
   Diagnostics *diagnostics;
@@ -295,8 +300,9 @@ struct Elaboration {
   FormalEntry *formals;
   TargetEntry *targets;
   Variable **variables;
-  int constant_count;
+  int constant_count, requirement_count;
   Name **constants; /* of all scopes */
+  RequirementEntry *requirements;
   int size_count;
   Name **sizes;
   int ignore_count;

@@ -72,7 +72,7 @@ static Node *applied(Parser *parser, SourceRange place, const char *name, Node *
 %token <integer> INTEGER "an integer" BOOLEAN "a truth value"
 %token <number> REAL "a number"
 %token IMPORT "'import'" LAYER "'layer'" MODEL "'model'" FUNCTION "'function'" PARAM "'param'" CONST "'const'"
-%token STATE "'state'" LENGTH "'length'" OBJECTIVE "'objective'" IGNORE "'ignore'" REPEAT "'repeat'" UNROLL "'unroll'" COMMON "'common'" STORED "'stored'"
+%token STATE "'state'" LENGTH "'length'" OBJECTIVE "'objective'" IGNORE "'ignore'" REPEAT "'repeat'" UNROLL "'unroll'" REQUIRE "'require'" COMMON "'common'" STORED "'stored'"
 %token IN "'in'" AS_NAME "'as'" WHERE "'where'" IF "'if'" THEN "'then'" ELSE "'else'" AND "'and'" OR "'or'" NOT "'not'"
 %token MOD "'mod'" DIV "'div'" ARROW "'->'" DOTS "'..'" LE "'<='" GE "'>='" EQ "'=='" NE "'!='"
 
@@ -174,6 +174,9 @@ statement:
       node->depth = depth > node->depth ? depth : node->depth;
       $$ = add(parser, empty_list, checked(parser, node)); }
   | choice { $$ = add(parser, empty_list, $1); }
+  | REQUIRE expression { $$ = add(parser, empty_list, node_with(make(parser, NODE_REQUIREMENT, @2, NULL), $2, NULL, NULL)); }
+  | REQUIRE expression ',' STRING
+    { $$ = add(parser, empty_list, node_with(make(parser, NODE_REQUIREMENT, @2, $4), $2, NULL, NULL)); }
   | OBJECTIVE NAME '(' ports_or_none ')' '=' expression
     { Node *node = node_with(make(parser, NODE_OBJECTIVE, @NAME, $NAME), $7, NULL, NULL);
       node->items = $4;
