@@ -34,13 +34,14 @@ static const Expr *converted(Builder *builder, const Expr *expr, Type type, cons
   Arena *arena = builder->elaboration->arena;
   if (expr->type == type) return expr;
   if (type == TYPE_REAL && expr->type == TYPE_INT) return expr_unary(arena, OP_TO_REAL, expr);
-  ERROR_AT(builder->elaboration, term->source, "expected %s, found %s",
-           type == TYPE_BOOL  ? "a truth value"
-           : type == TYPE_INT ? "an integer"
-                              : "a number",
-           expr->type == TYPE_BOOL  ? "a truth value"
-           : expr->type == TYPE_INT ? "an integer"
-                                    : "a real number");
+  if (!builder->failures) /* else it may have this type because it could not be built */
+    ERROR_AT(builder->elaboration, term->source, "expected %s, found %s",
+             type == TYPE_BOOL  ? "a truth value"
+             : type == TYPE_INT ? "an integer"
+                                : "a number",
+             expr->type == TYPE_BOOL  ? "a truth value"
+             : expr->type == TYPE_INT ? "an integer"
+                                      : "a real number");
   builder->failures++;
   return type == TYPE_REAL ? expr_number(arena, 0) : type == TYPE_INT ? expr_integer(arena, 0) : expr_boolean(arena, false);
 }
