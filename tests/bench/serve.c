@@ -115,7 +115,7 @@ static void prepare_call(Job *job, seqrt_entry_kind entry) {
     if (gradient && !model->has_objective) job->cotangents[i] = make_input(job, &model->outputs[i], (uint64_t)i + 100);
   }
   if (gradient) require(job, seqrt_parameters_create(model, &job->gradients, &job->error));
-  int64_t bytes = model->workspace_size(entry, job->work->batch, job->lengths, job->context->thread_count);
+  int64_t bytes = model->workspace_size(entry, job->work->batch, job->lengths, 0, job->context->thread_count);
   job->call = (seqrt_call){.abi_version = SEQRT_ABI_VERSION,
                            .context = job->context,
                            .batch = job->work->batch,
