@@ -18,17 +18,27 @@ bool is_halo_read(const Lowering *lowering, const Expr *read) {
   const Halo *halo = &lowering->halos[read->id];
   const Expr *outside = read->outside;
   if (!halo->is_there || !outside || outside->op != OP_READ || outside->id != halo->before || outside->outside) return false;
-  const Tensor *tensor = &lowering->program->tensors[read->id];
-  Ranges ranges = lowering_ranges(lowering);
   for (int n = 0; n < read->arg_count; n++) {
     int place = n == halo->axis ? 0 : n < halo->axis ? n + 1 : n; /* the boundary's slot is its axis 0 */
-    const Expr *room = expr_binary(lowering->arena, OP_SUB, size_expr(lowering->arena, tensor->shape[n]), read->args[n]);
-    const Expr *index = halo_index(lowering, read->id, n, read->args[n]);
-    if (!expr_equal(outside->args[place], index)) return false;
-    if (!ranges_prove_at_least(&ranges, index, 0)) return false;
-    if (!ranges_prove_at_least(&ranges, room, 1)) return false;
+    if (!expr_equal(outside->args[place], halo_index(lowering, read->id, n, read->args[n]))) return false;
   }
   return true;
+}
+
+const Expr *halo_inside(const Lowering *lowering, const Expr *read) {
+  Arena *arena = lowering->arena;
+  const Tensor *tensor = &lowering->program->tensors[read->id];
+  Ranges ranges = lowering_ranges(lowering);
+  const Expr *inside = NULL, *zero = expr_integer(arena, 0);
+  for (int n = 0; n < read->arg_count; n++) {
+    Affine affine;
+    const Expr *place = halo_index(lowering, read->id, n, read->args[n]), *extent = size_expr(arena, tensor->shape[n]);
+    if (!expr_affine(place, &affine)) continue; /* a gather: values of inputs are checked on entry */
+    if (!ranges_prove_at_least(&ranges, place, 0)) inside = conjunction(arena, inside, expr_binary(arena, OP_GE, place, zero));
+    if (!ranges_prove_at_least(&ranges, expr_binary(arena, OP_SUB, extent, read->args[n]), 1))
+      inside = conjunction(arena, inside, expr_binary(arena, OP_LT, read->args[n], extent));
+  }
+  return inside;
 }
 
 static TensorId boundary_before(const Program *program, TensorId tensor, int axis) {

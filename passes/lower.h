@@ -140,8 +140,10 @@ void plan_storage(Lowering *lowering, const ScheduleNode *schedule);
 BufferId buffer_of(Lowering *lowering, TensorId tensor);
 /* An index of the tensor's axis, as one of its buffer's. */
 const Expr *halo_index(const Lowering *lowering, TensorId tensor, int axis, const Expr *index);
-/* The read gives the boundary's value in the halo where it lies before index 0, and lies nowhere else outside. */
+/* The read gives the boundary's value in the halo where it lies before index 0. */
 bool is_halo_read(const Lowering *lowering, const Expr *read);
+/* Then: where it lies neither before the halo nor after the end; NULL: everywhere. */
+const Expr *halo_inside(const Lowering *lowering, const Expr *read);
 int innermost_axis(const Lowering *lowering, BufferId buffer);
 
 /* wanted.c */

@@ -72,7 +72,8 @@ static const Expr *lower_read(LowerWalk *walk, const Expr *expr, const Expr *gua
   }
   Ranges ranges = lowering_ranges(lowering);
   const Tensor *tensor = &lowering->program->tensors[expr->id];
-  const Expr *inside = is_halo_read(lowering, expr) ? NULL : ranges_inside(&ranges, tensor, expr);
+  bool is_halo = is_halo_read(lowering, expr);
+  const Expr *inside = is_halo ? halo_inside(lowering, expr) : ranges_inside(&ranges, tensor, expr);
   const Expr *access = conjunction(arena, guard, inside);
   if (!inside) access = NULL; /* in range whatever the guard says */
   const Expr **indices = ARENA_ARRAY(arena, const Expr *, expr->arg_count);
@@ -83,7 +84,7 @@ static const Expr *lower_read(LowerWalk *walk, const Expr *expr, const Expr *gua
   if (access) access = lower_node(walk, access, NULL);
   const Expr *load = expr_load(arena, expr->type, buffer, expr->arg_count, indices, access);
   load = expr_with_source(arena, load, expr->source);
-  if (!expr->outside || !inside) return load;
+  if (!expr->outside || !inside || is_halo) return load;
   const Expr *is_outside = ranges_simplify(&ranges, expr_unary(arena, OP_NOT, inside));
   const Expr *otherwise = lower_node(walk, expr->outside, conjunction(arena, guard, is_outside));
   return expr_select(arena, lower_node(walk, inside, NULL), load, otherwise);
