@@ -60,6 +60,8 @@ typedef struct Case {
 
 typedef enum { ROLE_LOCAL, ROLE_INPUT, ROLE_PARAMETER, ROLE_STATE } TensorRole; /* all but LOCAL come from outside */
 
+enum { TYPE_OPEN = -1 };
+
 /* A tensor in the making. Its first axes are the outer variables of its scope: turns of repeats, mapped calls. */
 typedef struct Entity {
   const char *name;
@@ -68,6 +70,7 @@ typedef struct Entity {
   Cell **axes;
   bool has_type;
   Type type;
+  int guess; /* of the type, while it is looked for; or TYPE_OPEN */
   bool is_complex, has_part_axis;  /* the last axis is (re, im) */
   struct Entity *imaginary;        /* else, once split: the tensor beside this one */
   SourceRange source;
@@ -196,6 +199,7 @@ struct Term {
   /* memos, written by the stages */
   bool is_walked, has_type, is_complex;
   int pass, complex_pass;
+  int guess; /* a type, or TYPE_OPEN */
   const Term *lowered_re, *lowered_im; /* im NULL: real */
   Type type;
   const Expr *built;
@@ -307,6 +311,7 @@ struct Elaboration {
   Name **sizes;
   int ignore_count;
   IgnoreEntry *ignores;
+  bool guesses_types; /* of tensors in a cycle */
   /* the objective */
   Scope *objective;
   Entity *objective_row;

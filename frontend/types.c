@@ -1,7 +1,9 @@
-/* types.c - the types of tensors: a fixed point over their equations. What a cycle leaves open is real. */
+/* types.c - the types of tensors: a fixed point over their equations. What does not follow without going round a cycle has the
+ * least type that agrees with all of the cycle; what even that leaves open is real.
+ */
 #include "frontend/elaborate.h"
 
-enum { OPEN = -1 };
+enum { OPEN = TYPE_OPEN };
 
 static int type_of(Elaboration *elaboration, const Term *term, int pass);
 
@@ -11,14 +13,16 @@ static int combined(int a, int b) {
   return a == TYPE_REAL || b == TYPE_REAL ? TYPE_REAL : a;
 }
 
+/* One real number makes all real. */
 static int type_of_args(Elaboration *elaboration, const Term *term, int first, int pass) {
   int type = OPEN;
+  bool has_open = false;
   for (int n = first; n < term->count; n++) {
     int other = type_of(elaboration, term->args[n], pass);
-    if (other == OPEN && type != TYPE_REAL) return OPEN;
+    has_open |= other == OPEN;
     type = combined(type, other);
   }
-  return type;
+  return has_open && type != TYPE_REAL && !elaboration->guesses_types ? OPEN : type;
 }
 
 static int type_of_call(Elaboration *elaboration, const Term *term, int pass) {
@@ -56,7 +60,7 @@ static int find_type(Elaboration *elaboration, const Term *term, int pass) {
   case TERM_REAL: return TYPE_REAL;
   case TERM_BOOLEAN: return TYPE_BOOL;
   case TERM_CONSTANT: return type_of_value(elaboration, term->constant);
-  case TERM_READ: return term->entity->has_type ? (int)term->entity->type : OPEN;
+  case TERM_READ: return term->entity->has_type ? (int)term->entity->type : term->entity->guess;
   case TERM_CALL:
   case TERM_REDUCE: return type_of_call(elaboration, term, pass);
   case TERM_IF: return type_of_args(elaboration, term, 1, pass);
@@ -66,43 +70,60 @@ static int find_type(Elaboration *elaboration, const Term *term, int pass) {
 
 static int type_of(Elaboration *elaboration, const Term *term, int pass) {
   if (term->has_type) return (int)term->type;
-  if (term->pass == pass) return OPEN;
+  if (term->pass == pass) return term->guess;
   Term *memo = (Term *)term;
   memo->pass = pass;
-  int type = find_type(elaboration, term, pass);
-  if (type != OPEN) {
-    memo->has_type = true;
-    memo->type = (Type)type;
-  }
-  return type;
+  memo->guess = OPEN;
+  memo->guess = find_type(elaboration, term, pass);
+  memo->has_type = memo->guess != OPEN && !elaboration->guesses_types;
+  if (memo->has_type) memo->type = (Type)memo->guess;
+  return memo->guess;
 }
 
-static bool infer_entity(Elaboration *elaboration, Entity *entity, int pass, bool is_forced) {
+static int type_of_cases(Elaboration *elaboration, const Entity *entity, int pass) {
   int type = OPEN;
+  bool has_open = false;
   for (int n = 0; n < entity->case_count; n++) {
     int other = type_of(elaboration, entity->cases[n]->value, pass);
-    if (other == OPEN && !is_forced) return false;
+    has_open |= other == OPEN;
     type = combined(type, other);
   }
+  return has_open && !elaboration->guesses_types ? OPEN : type;
+}
+
+/* A guess only rises, from open over whole numbers to real ones. */
+static bool raise_guess(Elaboration *elaboration, Entity *entity, int pass) {
+  int type = type_of_cases(elaboration, entity, pass);
+  if (type == entity->guess || (entity->guess != OPEN && type != TYPE_REAL)) return false;
+  entity->guess = type;
+  return true;
+}
+
+static void settle(Entity *entity, int type) {
   entity->type = type == OPEN ? TYPE_REAL : (Type)type;
-  return entity->has_type = true;
+  entity->has_type = true;
 }
 
 void infer_types(Elaboration *elaboration) {
   int pass = 1;
+  for (int n = 0; n < elaboration->entity_count; n++) elaboration->entities[n]->guess = OPEN;
   for (bool has_progress = true; has_progress; pass++) {
     has_progress = false;
-    for (int n = 0; n < elaboration->entity_count; n++)
-      if (!elaboration->entities[n]->has_type) has_progress |= infer_entity(elaboration, elaboration->entities[n], pass, false);
-  }
-  /* a cycle: its first tensor decides, from what is known of it; then go on */
-  for (int n = 0; n < elaboration->entity_count; n++) {
-    if (elaboration->entities[n]->has_type) continue;
-    infer_entity(elaboration, elaboration->entities[n], pass++, true);
-    for (bool has_progress = true; has_progress; pass++) {
-      has_progress = false;
-      for (int m = n + 1; m < elaboration->entity_count; m++)
-        if (!elaboration->entities[m]->has_type) has_progress |= infer_entity(elaboration, elaboration->entities[m], pass, false);
+    for (int n = 0; n < elaboration->entity_count; n++) {
+      Entity *entity = elaboration->entities[n];
+      int type = entity->has_type ? OPEN : type_of_cases(elaboration, entity, pass);
+      if (type == OPEN) continue;
+      settle(entity, type);
+      has_progress = true;
     }
   }
+  elaboration->guesses_types = true;
+  for (bool has_progress = true; has_progress;) {
+    has_progress = false;
+    for (int n = 0; n < elaboration->entity_count; n++)
+      if (!elaboration->entities[n]->has_type) has_progress |= raise_guess(elaboration, elaboration->entities[n], pass++);
+  }
+  elaboration->guesses_types = false;
+  for (int n = 0; n < elaboration->entity_count; n++)
+    if (!elaboration->entities[n]->has_type) settle(elaboration->entities[n], elaboration->entities[n]->guess);
 }
