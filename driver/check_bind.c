@@ -34,6 +34,7 @@ static const ReferenceTensor *tensor_of_port(const Check *check, const Port *por
   case PORT_STATE: return check_find(check, "state0.", port->name);
   case PORT_OUTPUT: return check_find(check, "output.", port->name);
   case PORT_FINAL_STATE: return check_find(check, "state.", port->name);
+  case PORT_COTANGENT: return check_find(check, "cotangent.", port->name);
   default: return NULL;
   }
 }

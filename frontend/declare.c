@@ -326,7 +326,7 @@ static void declare_symbols(Elaboration *elaboration) {
   SourceRange nowhere = {0};
   for (int b = 0; b < scope->bucket_count; b++)
     for (Name *name = scope->buckets[b]; name; name = name->next) {
-      bool is_stream = !strcmp(name->text, "T") && name->is_input_size;
+      bool is_stream = !strcmp(name->text, "T") && (name->is_input_size || name->is_length);
       if (name->kind != NAME_SIZE || !(is_stream || name->is_length)) continue;
       bool is_defined = false;
       for (int n = 0; n < elaboration->options->define_count; n++)
