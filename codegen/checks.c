@@ -261,6 +261,12 @@ static void build_given_state_checks(const ModuleEmitter *emitter, LLVMValueRef 
     is_fine = LLVMBuildAnd(builder, is_fine, LLVMBuildAnd(builder, has_room, is_possible, ""), "");
   }
   build_require(emitter, call, is_fine, SEQRT_MISMATCH, SEQRT_ARGUMENT_STATE, none);
+  int lengths = module_state_has_lengths(emitter->module) ? module_length_count(emitter->module) : 0;
+  for (int n = 1; n < lengths; n++) { /* the first is the stream */
+    LLVMValueRef length = build_number_at(emitter, build_call_field(emitter, call, CALL_LENGTHS), n);
+    LLVMValueRef is_kept = LLVMBuildICmp(builder, LLVMIntEQ, length, build_number_at(emitter, state_in, HEADER_LENGTHS + n - 1), "");
+    build_require(emitter, call, is_kept, SEQRT_MISMATCH, SEQRT_ARGUMENT_LENGTH, build_i32(emitter, n));
+  }
   LLVMValueRef is_other = LLVMBuildNot(builder, build_plan_flag(emitter, plan, FLAG_GRADIENT), "");
   LLVMValueRef is_unwanted = build_is_null(emitter, build_call_field(emitter, call, CALL_STATE_GRADIENTS));
   build_require(emitter, call, LLVMBuildOr(builder, is_other, is_unwanted, ""), SEQRT_POSITION, SEQRT_ARGUMENT_STATE, none);

@@ -368,20 +368,22 @@ static void write_sizes(Header *header) {
   write_signature(header, "int64_t", "workspace_size");
   write_table(header, "const int64_t", "lengths", lengths, module_length_count(header->module));
   bool grows = module_grows(header->module);
+  bool has_lengths = module_state_has_lengths(header->module); /* those of a call, the stream's first */
+  const char *lengths_given = has_lengths ? ", const int64_t *lengths" : "", *lengths_passed = has_lengths ? "lengths" : "NULL";
   const char *capacity = grows ? ", int64_t capacity" : "", *value = grows ? "capacity" : "0";
   text_format(text, "  return %s_model.workspace_size((int32_t)entry, batch, %s, %s, threads);\n}\n\n", header->name,
               module_length_count(header->module) ? "lengths" : "NULL", value);
   text_format(text,
-              "/* Bytes of a state%s, which is aligned to 64; 0 for an impossible batch. */\n"
-              "static inline int64_t %s_state_size(int64_t batch%s) {\n  return %s_model.state_size(batch, NULL, %s);\n}\n\n",
-              grows ? " with room for `capacity` steps in all" : "", header->name, capacity, header->name, value);
+              "/* Bytes of a state%s, which is aligned to 64; 0 for impossible sizes. */\n"
+              "static inline int64_t %s_state_size(int64_t batch%s%s) {\n  return %s_model.state_size(batch, %s, %s);\n}\n\n",
+              grows ? " with room for `capacity` steps in all" : "", header->name, lengths_given, capacity, header->name, lengths_passed, value);
   if (!module_port(header->module, PORT_STATE, 0)) return;
   text_format(text,
               "/* The values of a declared state inside of a state that an entry point has written.%s */\n"
-              "static inline float *%s_state_values(void *state_out, int32_t state, int64_t batch%s) {\n"
-              "  return (float *)((char *)state_out + %s_model.state_offset(state, batch, NULL, %s));\n}\n\n",
-              grows ? " Along all steps so far it has\n * `capacity` places, the first of them filled." : "", header->name, capacity,
-              header->name, value);
+              "static inline float *%s_state_values(void *state_out, int32_t state, int64_t batch%s%s) {\n"
+              "  return (float *)((char *)state_out + %s_model.state_offset(state, batch, %s, %s));\n}\n\n",
+              grows ? " Along all steps so far it has\n * `capacity` places, the first of them filled." : "", header->name, lengths_given,
+              capacity, header->name, lengths_passed, value);
 }
 
 static void write_entries(Header *header) {

@@ -51,7 +51,7 @@ enum {
 enum { CONTEXT_ABI_VERSION, CONTEXT_THREAD_COUNT, CONTEXT_PARALLEL, CONTEXT_BARRIER, CONTEXT_SELF, CONTEXT_FIELDS };
 enum { FAULT_CODE, FAULT_ARGUMENT, FAULT_INDEX, FAULT_RESERVED, FAULT_ELEMENT, FAULT_VALUE, FAULT_LOW, FAULT_HIGH, FAULT_FIELDS };
 
-enum { HEADER_POSITION, HEADER_FINGERPRINT, HEADER_CAPACITY }; /* of a state, int64 each */
+enum { HEADER_POSITION, HEADER_FINGERPRINT, HEADER_CAPACITY, HEADER_LENGTHS }; /* of a state, int64 each */
 
 /* The n-th port of a kind, counted in the order of the interface; NULL past the last. */
 const Port *module_port(const Module *module, PortKind kind, int n);
@@ -63,6 +63,7 @@ bool kernel_has_home(const Kernel *kernel, BufferHome home, int slot);
 bool entry_makes_state(const Module *module, EntryKind entry);
 bool module_port_grows(const Module *module, const Port *state); /* it has a value for each step */
 int64_t module_limit(const Module *module, int length); /* 0: none */
+bool module_state_has_lengths(const Module *module); /* it holds something for each position of a whole length */
 bool module_grows(const Module *module); /* its state has room for a number of steps that the caller chooses */
 uint64_t module_fingerprint(const Module *module);
 int64_t module_axis(const Module *module, Size size); /* the extent, or SEQRT_AXIS_... */

@@ -13,11 +13,11 @@ _Static_assert(sizeof(seqrt_state_header) <= LINE, "the header of a state fits i
 
 static int64_t element_bytes(Type type) { return type == TYPE_BOOL ? 1 : 4; }
 
-SizeProgram *size_program_create(Arena *arena, const Module *module, bool has_lengths) {
+SizeProgram *size_program_create(Arena *arena, const Module *module, bool has_stream) {
   SizeProgram *program = ARENA_NEW(arena, SizeProgram);
   *program = (SizeProgram){.arena = arena,
                            .module = module,
-                           .has_lengths = has_lengths,
+                           .has_stream = has_stream,
                            .given_count = VALUE_LENGTHS + module_length_count(module)};
   return program;
 }
@@ -87,7 +87,7 @@ int size_symbol_value(SizeProgram *program, SymbolId symbol) {
   if (!is_given && !program->kernel) internal_error("a state depends on symbol %d of a kernel", symbol);
   const Symbol *info = is_given ? &interface->symbols[symbol] : &program->kernel->symbols[symbol];
   int length = is_given ? module_length_index(program->module, symbol) : NONE;
-  if (length >= 0 && program->has_lengths) return VALUE_LENGTHS + length;
+  if (length >= 0 && (program->has_stream || info->kind == SYMBOL_LENGTH)) return VALUE_LENGTHS + length;
   switch (info->kind) {
   case SYMBOL_BATCH: return VALUE_BATCH;
   case SYMBOL_POSITION:

@@ -35,14 +35,14 @@ typedef struct SizeStep {
 typedef struct SizeProgram {
   Arena *arena;
   const Module *module;
-  bool has_lengths, has_position; /* what may be used */
+  bool has_stream, has_position; /* what may be used, beside the whole lengths */
   const Kernel *kernel;           /* whose symbols these are; NULL: the interface's only */
   int *symbols;                   /* values of the kernel's symbols as far as they are known */
   int given_count, step_count;
   SizeStep *steps;
 } SizeProgram;
 
-SizeProgram *size_program_create(Arena *arena, const Module *module, bool has_lengths);
+SizeProgram *size_program_create(Arena *arena, const Module *module, bool has_stream);
 /* From here on symbols are those of this kernel. */
 void size_program_enter(SizeProgram *program, const Kernel *kernel);
 int size_constant_value(SizeProgram *program, int64_t constant);

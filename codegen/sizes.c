@@ -135,6 +135,28 @@ static int declared_state_of(const Module *module, const StatePiece *piece) {
   internal_error("piece '%s' of the state belongs to no declared state", piece->name);
 }
 
+bool module_state_has_lengths(const Module *module) {
+  for (int n = 0; n < module->piece_count; n++)
+    for (int axis = 0; axis < module->pieces[n].rank; axis++) {
+      SymbolId symbol = module->pieces[n].shape[axis].symbol;
+      if (symbol != NONE && module->interface->symbols[symbol].kind == SYMBOL_LENGTH) return true;
+    }
+  return false;
+}
+
+/* The whole lengths, where the state depends on them; the stream's length is none of these. */
+static void build_state_lengths(const ModuleEmitter *emitter, LLVMValueRef lengths, LLVMValueRef values) {
+  const Module *module = emitter->module;
+  if (!module_state_has_lengths(module)) return;
+  build_size_guard(emitter, LLVMBuildNot(emitter->builder, build_is_null(emitter, lengths), ""));
+  for (int n = 0; n < module_length_count(module); n++) {
+    if (module->interface->symbols[module_length_symbol(module, n)].kind != SYMBOL_LENGTH) continue;
+    LLVMValueRef length = build_load(emitter, lengths, build_i64(emitter, n));
+    build_size_guard(emitter, build_is_positive(emitter, length));
+    build_store(emitter, length, values, VALUE_LENGTHS + n);
+  }
+}
+
 /* The values of the program of a state, computed in the current function, whose last parameters are batch, lengths, capacity. */
 static LLVMValueRef build_state_values(const ModuleEmitter *emitter, const SizeProgram *program, LLVMValueRef steps,
                                        LLVMValueRef function) {
@@ -146,6 +168,7 @@ static LLVMValueRef build_state_values(const ModuleEmitter *emitter, const SizeP
   LLVMValueRef values = LLVMBuildArrayAlloca(emitter->builder, emitter->codegen->type_i64, count, "values");
   build_store(emitter, batch, values, VALUE_BATCH);
   build_store(emitter, capacity, values, VALUE_CAPACITY_OUT);
+  build_state_lengths(emitter, LLVMGetParam(function, first + 1), values);
   LLVMValueRef arguments[] = {steps, build_i64(emitter, 0), build_i64(emitter, program->step_count), values};
   build_call(emitter, emitter->evaluate, arguments, 4);
   return values;

@@ -68,6 +68,7 @@ typedef struct Tensor {
   TensorId boundary_of;
   int boundary_axis;
   bool is_after;
+  bool is_kept; /* the same at every step: computed at the first one and carried from there. Made by pass_keep */
 } Tensor;
 
 typedef enum { REDUCE_NONE, REDUCE_SUM, REDUCE_MAX, REDUCE_MIN, REDUCE_PRODUCT, REDUCE_ARGMAX, REDUCE_COUNT } ReduceOp;

@@ -37,6 +37,7 @@ static void parse_tensor(ProgramParser *parser) {
   int rank = shape_parse(&parser->exprs, &shape);
   TensorId id = program_add_tensor(program, name, type < 0 ? TYPE_REAL : (Type)type, rank, shape);
   Tensor *tensor = &program->tensors[id];
+  tensor->is_kept = reader_accept(reader, "kept");
   tensor->is_after = reader_is(reader, "after");
   if (!reader_accept(reader, "before") && !reader_accept(reader, "after")) return;
   Pending pending = {id, reader->token};

@@ -9,6 +9,7 @@ static void print_tensor(Text *text, const Program *program, TensorId id) {
   names_print(text, names_of(program), NAME_ARRAY, id);
   text_format(text, ": %s", type_names[tensor->type]);
   shape_print(text, names_of(program), tensor->rank, tensor->shape);
+  if (tensor->is_kept) text_add(text, " kept");
   if (tensor->boundary_of != NONE) {
     text_add(text, tensor->is_after ? " after " : " before ");
     names_print(text, names_of(program), NAME_ARRAY, tensor->boundary_of);

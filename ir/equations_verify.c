@@ -66,6 +66,15 @@ static const char *check_boundary(const Program *program, const Tensor *tensor) 
   return NULL;
 }
 
+/* What is the same at every step has no axis over them. */
+static const char *check_kept(const Program *program, TensorId id) {
+  const Tensor *tensor = &program->tensors[id];
+  for (int axis = 0; axis < tensor->rank; axis++)
+    if (tensor->shape[axis].symbol != NONE && program->symbols[tensor->shape[axis].symbol].kind == SYMBOL_STREAM)
+      return arena_format(program->arena, "'%s' is kept, but has an axis over the stream", tensor->name);
+  return NULL;
+}
+
 static int compare_names(const void *a, const void *b) { return strcmp(((const Tensor *)a)->name, ((const Tensor *)b)->name); }
 
 static const char *check_tensor_names(const Program *program) {
@@ -88,7 +97,8 @@ static const char *check_tensors(const Program *program) {
   }
   for (int n = 0; n < program->tensor_count; n++) {
     const Tensor *tensor = &program->tensors[n];
-    const char *message = tensor->boundary_of == NONE ? NULL : check_boundary(program, tensor);
+    const char *message = tensor->is_kept ? check_kept(program, n) : NULL;
+    if (!message && tensor->boundary_of != NONE) message = check_boundary(program, tensor);
     if (message) return message;
   }
   return NULL;

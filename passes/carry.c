@@ -1,8 +1,10 @@
 /* carry.c - turn values before the first step into state that comes from, and goes to, another call.
  *
- * Needs:  boundary tensors of the stream's axis, each with an equation for the very first step.
- * Leaves: these tensors are ports (carry in) without equation; for each a carry out: the last values of this call, or,
- *         where it was shorter than the lag, those that came in.
+ * Needs:  boundary tensors of the stream's axis, each with an equation for the very first step; kept tensors.
+ * Leaves: the boundaries are ports (carry in) without equation; for each a carry out: the last values of this call, or,
+ *         where it was shorter than the lag, those that came in. A kept tensor is what came in after the first step, and goes out
+ *         as it is; in a gradient it is computed every time, as what it is made of is needed there too. A kept boundary takes its
+ *         equation's value in the call that has the first step, and what came in elsewhere.
  * Why:    the whole sequence, a chunk and a step are then one program with another boundary.
  */
 #include "passes/passes.h"
@@ -66,20 +68,96 @@ static void remove_equations(Program *program, const bool *is_removed) {
   program_index(program);
 }
 
+static void add_carry_ports(Carrying *carrying, const char *name, TensorId in, TensorId out) {
+  Port port = {.kind = PORT_CARRY_IN, .name = name, .tensor = in, .batch_axis = stored_at(carrying, out), .of = NONE};
+  int number = in == NONE ? NONE : program_add_port(carrying->program, port);
+  Port result = {.kind = PORT_CARRY_OUT, .name = name, .tensor = out, .batch_axis = stored_at(carrying, out), .of = number, .streams = true};
+  program_add_port(carrying->program, result);
+}
+
+static TensorId add_like(Program *program, TensorId of, const char *what) {
+  const Tensor tensor = program->tensors[of];
+  TensorId made = program_add_tensor(program, arena_format(program->arena, "%s.%s", tensor.name, what), tensor.type, tensor.rank, tensor.shape);
+  program->tensors[made].source = tensor.source;
+  return made;
+}
+
+/* K[...] = K.first[...], which takes over the equation. */
+static void name_value(Program *program, TensorId tensor) {
+  TensorId first = add_like(program, tensor, "first");
+  int number = program->definition[tensor], rank = program->tensors[tensor].rank;
+  Equation copy = {.target = tensor, .source = program->equations[number].source};
+  copy.indices = ARENA_ARRAY(program->arena, IndexId, rank);
+  program_add_indices(program, tensor, program->equations[number].indices, copy.indices);
+  const Expr **places = ARENA_ARRAY(program->arena, const Expr *, rank);
+  for (int n = 0; n < rank; n++) places[n] = expr_index(program->arena, copy.indices[n]);
+  copy.value = program_read(program, first, places, NULL);
+  program->equations[number].target = first;
+  program_index(program);
+  program_add_equation(program, copy);
+}
+
+/* K = position == 0 ? what it was : K.before. Where it was a reduction, that is a tensor of its own. */
+static void take_from_before(Carrying *carrying, TensorId kept, TensorId before) {
+  Program *program = carrying->program;
+  Arena *arena = program->arena;
+  if (program->equations[program->definition[kept]].reduce != REDUCE_NONE) name_value(program, kept);
+  Equation *equation = &program->equations[program->definition[kept]];
+  SymbolId position = program_find_symbol(program, SYMBOL_POSITION);
+  if (position == NONE) position = program_add_symbol(program, SYMBOL_POSITION, "position");
+  int rank = program->tensors[kept].rank;
+  const Expr **places = ARENA_ARRAY(arena, const Expr *, rank);
+  for (int n = 0; n < rank; n++) places[n] = expr_index(arena, equation->indices[n]);
+  const Expr *is_first = expr_binary(arena, OP_EQ, expr_symbol(arena, position), expr_integer(arena, 0));
+  equation->value = expr_select(arena, is_first, equation->value, program_read(program, before, places, NULL));
+}
+
+static bool is_gradient(const Program *program) {
+  for (int n = 0; n < program->port_count; n++)
+    if (program->ports[n].kind == PORT_GRADIENT) return true;
+  return false;
+}
+
+static void carry_kept(Carrying *carrying, int tensors) {
+  Program *program = carrying->program;
+  bool is_recomputed = is_gradient(program);
+  for (TensorId n = 0; n < tensors; n++) {
+    if (!program->tensors[n].is_kept || program->tensors[n].boundary_of != NONE) continue;
+    TensorId before = add_like(program, n, "before");
+    program->tensors[before].is_kept = true;
+    if (!is_recomputed) take_from_before(carrying, n, before);
+    add_carry_ports(carrying, program->tensors[n].name, before, n);
+  }
+}
+
+/* Before the first step there is none of it yet. */
+static void start_kept(Carrying *carrying, TensorId kept) {
+  Program *program = carrying->program;
+  TensorId none = add_like(program, kept, "none");
+  Equation equation = {.target = none, .indices = ARENA_ARRAY(program->arena, IndexId, program->tensors[kept].rank)};
+  program_add_indices(program, none, NULL, equation.indices);
+  Type type = program->tensors[kept].type;
+  equation.value = type == TYPE_REAL  ? expr_number(program->arena, 0)
+                   : type == TYPE_INT ? expr_integer(program->arena, 0)
+                                      : expr_boolean(program->arena, false);
+  program_add_equation(program, equation);
+  add_carry_ports(carrying, program->tensors[kept].name, NONE, none);
+}
+
 bool pass_carry(Program *program, PassContext *context) {
   (void)context;
   Carrying carrying = {.program = program, .stream = program_find_symbol(program, SYMBOL_STREAM)};
   if (carrying.stream == NONE) return false;
   int tensors = program->tensor_count;
-  bool *is_removed = ARENA_ARRAY(program->arena, bool, tensors * 2);
+  bool *is_removed = ARENA_ARRAY(program->arena, bool, tensors * 5);
   for (TensorId n = 0; n < tensors; n++) {
     if (!is_carried(program, carrying.stream, n)) continue;
-    is_removed[n] = true;
-    Port in = {.kind = PORT_CARRY_IN, .name = program->tensors[n].name, .tensor = n, .batch_axis = stored_at(&carrying, n), .of = NONE};
-    int port = program_add_port(program, in);
-    Port out = {.kind = PORT_CARRY_OUT, .name = in.name, .tensor = define_carry(&carrying, n), .batch_axis = in.batch_axis, .of = port, .streams = true};
-    program_add_port(program, out);
+    TensorId in = n;
+    if (program->tensors[n].is_kept) take_from_before(&carrying, n, in = add_like(program, n, "carried"));
+    else is_removed[n] = true;
+    add_carry_ports(&carrying, program->tensors[n].name, in, define_carry(&carrying, n));
   }
+  carry_kept(&carrying, tensors); /* last, as their sizes are those that may change before the first step */
   remove_equations(program, is_removed);
   return true;
 }
@@ -91,10 +169,12 @@ void program_keep_initial(Program *program) {
     if (!port_is_result(program->ports[n].kind)) program->ports[kept++] = program->ports[n];
   program->port_count = kept;
   int tensors = program->tensor_count;
+  Carrying carrying = {.program = program, .stream = stream};
   for (TensorId n = 0; n < tensors; n++) {
     if (!is_carried(program, stream, n)) continue;
-    Carrying carrying = {.program = program, .stream = stream};
-    Port out = {.kind = PORT_CARRY_OUT, .name = program->tensors[n].name, .tensor = n, .batch_axis = stored_at(&carrying, n), .of = NONE};
-    program_add_port(program, out);
+    if (program->tensors[n].is_kept) start_kept(&carrying, n);
+    else add_carry_ports(&carrying, program->tensors[n].name, NONE, n);
   }
+  for (TensorId n = 0; n < tensors; n++)
+    if (program->tensors[n].is_kept && program->tensors[n].boundary_of == NONE) start_kept(&carrying, n);
 }

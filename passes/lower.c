@@ -205,8 +205,7 @@ void lower_equation(Lowering *lowering, int number) {
 
 static void lower_nodes(Lowering *lowering, const ScheduleNode *nodes);
 
-static void lower_loop(Lowering *lowering, const ScheduleNode *node) {
-  flush_group(lowering);
+static void lower_whole_loop(Lowering *lowering, const ScheduleNode *node) {
   fill_halos(lowering, node);
   if (lower_sweep(lowering, node) || lower_scan(lowering, node)) return;
   if (lowering->open_count == MOST_LOOPS) internal_error("more than %d nested loops", MOST_LOOPS);
@@ -228,6 +227,22 @@ static void lower_loop(Lowering *lowering, const ScheduleNode *node) {
                                    size_expr(lowering->arena, range->high), body.first);
   loop->is_reversed = node->is_reversed;
   block_append(outer, loop);
+}
+
+static void lower_loop(Lowering *lowering, const ScheduleNode *node) {
+  flush_group(lowering);
+  const Expr *condition = loop_condition(lowering, node);
+  if (!condition) {
+    lower_whole_loop(lowering, node);
+    return;
+  }
+  Block *outer = lowering->block, body = {0};
+  place_barrier(lowering, outer); /* those inside may be left out */
+  lowering->block = &body;
+  lower_whole_loop(lowering, node);
+  place_barrier(lowering, &body);
+  lowering->block = outer;
+  block_append(outer, statement_if(lowering->kernel, condition, body.first, NULL));
 }
 
 static void lower_nodes(Lowering *lowering, const ScheduleNode *nodes) {

@@ -129,6 +129,7 @@ typedef struct Lowering {
   Block *block;      /* where statements go */
   Group group;
   uint64_t *results; /* by tensor: the results that need it, as bits; see wanted.c */
+  struct Demand *demands; /* by tensor: the condition under which anything reads it; see wanted.c */
   int touched_count; /* by buffer since the last barrier: 1 read, 2 written */
   unsigned char *touched;
 } Lowering;
@@ -150,6 +151,8 @@ int innermost_axis(const Lowering *lowering, BufferId buffer);
 void plan_wanted(Lowering *lowering);
 /* The condition under which the caller wants what depends on the tensor; NULL: always. */
 const Expr *wanted_condition(Lowering *lowering, TensorId tensor);
+/* The condition under which anything reads what the loop defines; NULL: none, or several. */
+const Expr *loop_condition(const Lowering *lowering, const ScheduleNode *node);
 
 /* halo.c */
 void plan_halos(Lowering *lowering, const ScheduleNode *schedule);

@@ -1,7 +1,7 @@
 /* pipeline.c - every pass, in order, in one place.
  *
  *     equations as written
- *       batch, position, lags, history .......... `batched`: the interface, and what the interpreter runs
+ *       batch, position, lags, history, keep .... `batched`: the interface, and what the interpreter runs
  *         |-- forward:   outputs, the objective and states, each where it is wanted
  *         |-- gradient:  differentiate .......... `gradient`: what the interpreter runs for gradients
  *         '-- initial:   the state before the first step
@@ -156,11 +156,16 @@ static int shown_piece(const Module *module, const Program *carried, const Port 
   return NONE;
 }
 
+static bool is_kept(const Program *carried, const Port *port) {
+  return port->kind == PORT_CARRY_OUT && carried->tensors[carried->ports[port->of].tensor].is_kept;
+}
+
+/* What is kept comes last: the rest stays where it is when the size of that changes. */
 static void add_pieces(Module *module, const Program *carried) {
-  for (int round = 0; round < 2; round++)
+  for (int round = 0; round < 3; round++)
     for (int n = 0; n < carried->port_count; n++) {
       const Port *port = &carried->ports[n];
-      if (port->kind != (round ? PORT_FINAL_STATE : PORT_CARRY_OUT)) continue;
+      if (port->kind != (round == 1 ? PORT_FINAL_STATE : PORT_CARRY_OUT) || (round == 2) != is_kept(carried, port)) continue;
       const Tensor *past = past_of(carried, port), *tensor = &carried->tensors[past ? past->boundary_of : port->tensor];
       StatePiece piece = {port->name, tensor->type, tensor->rank, tensor->shape, n, round == 1, past ? past->boundary_axis : NONE, NONE};
       if (round == 1) piece.shown = shown_piece(module, carried, port);
@@ -274,6 +279,7 @@ PipelineResult pipeline_run(Arena *arena, const Program *program, const Pipeline
   run(&runner, "position", "model", batched); /* before anything compares times within one call */
   run(&runner, "lags", "model", batched);     /* needs the model as written: no derived equation looks ahead for its author */
   run(&runner, "history", "model", batched);  /* after it indices of one length may count from different steps */
+  run(&runner, "keep", "model", batched);
   result.batched = batched;
   if (has_real_source(batched) && !runner.is_stopped) {
     result.gradient = program_clone(arena, batched);

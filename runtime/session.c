@@ -96,6 +96,33 @@ static void keep_larger(seqrt_session *session) {
   session->larger = NULL;
 }
 
+/* What a state holds for each position of a whole length (all but the first, the stream's) lies at its end and is computed at the
+ * first step, so until then such a length may change. After it the compiled code compares. */
+static seqrt_code fit_lengths(seqrt_session *session, const int64_t *lengths, seqrt_error *error) {
+  const seqrt_model *model = session->model;
+  int32_t count = model->length_count;
+  bool is_same = true;
+  for (int32_t i = 1; i < count; i++) is_same &= lengths[i] == session->lengths[i];
+  if (!session->state || is_same || seqrt_session_position(session) > 0) return SEQRT_OK;
+  int64_t bytes = model->state_size(session->batch, lengths, session->capacity);
+  if (bytes < (int64_t)sizeof(seqrt_state_header))
+    return runtime_fail(error, SEQRT_INVALID_ARGUMENT, "session: model '%s' has no state for these lengths", model->name);
+  char *state = runtime_allocate(bytes);
+  if (!state) return runtime_fail_memory(error, "session, state", bytes);
+  memcpy(state, session->state, (size_t)(bytes < session->state_bytes ? bytes : session->state_bytes));
+  seqrt_state_header *header = (seqrt_state_header *)(void *)state;
+  int32_t room = (int32_t)(sizeof header->lengths / sizeof *header->lengths);
+  for (int32_t i = 1; i < count && i <= room; i++) header->lengths[i - 1] = lengths[i];
+  free(session->state);
+  session->state = state;
+  session->state_bytes = bytes;
+  memcpy(session->lengths, lengths, (size_t)count * sizeof *lengths);
+  if (!session->larger) return SEQRT_OK;
+  free(session->larger);
+  session->larger = NULL;
+  return allocate_state(session, session->larger_capacity, &session->larger, &session->larger_bytes, error);
+}
+
 /* Makes the call with what the session knows filled in. */
 static seqrt_code run_entry(seqrt_session *session, seqrt_entry_kind kind, seqrt_call call, seqrt_error *error) {
   static const char *const names[] = {"forward", "objective", "gradient", "initial state"};
@@ -105,8 +132,10 @@ static seqrt_code run_entry(seqrt_session *session, seqrt_entry_kind kind, seqrt
     if (call.lengths[i] < 1)
       return runtime_fail(error, SEQRT_INVALID_ARGUMENT, "model '%s', length '%s': %" PRId64 ", expected 1 or more", model->name,
                           model->length_names[i], call.lengths[i]);
+  seqrt_code code = fit_lengths(session, call.lengths, error);
+  if (code != SEQRT_OK) return code;
   call.capacity = session->larger ? session->larger_capacity : session->capacity;
-  seqrt_code code = ensure_workspace(session, kind, &call, error);
+  code = ensure_workspace(session, kind, &call, error);
   if (code != SEQRT_OK) return code;
   call.abi_version = SEQRT_ABI_VERSION;
   call.context = session->context;

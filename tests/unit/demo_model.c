@@ -78,7 +78,7 @@ static const float *initial_h(const seqrt_call *call) {
 
 static void write_state(const seqrt_call *call, uint64_t fingerprint, const float *last_h, int64_t stride, int64_t steps) {
   if (!call->state_out) return;
-  seqrt_state_header header = {steps, fingerprint, 0};
+  seqrt_state_header header = {.position = steps, .fingerprint = fingerprint};
   if (call->state_in) header.position += ((const seqrt_state_header *)call->state_in)->position;
   float *h = (float *)((char *)call->state_out + LINE);
   memset(call->state_out, 0, LINE);

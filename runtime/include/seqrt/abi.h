@@ -198,6 +198,7 @@ typedef struct seqrt_state_header {
   int64_t position;
   uint64_t fingerprint;
   int64_t capacity;
+  int64_t lengths[5]; /* those after the stream's, where the state keeps what depends on them: at the first step and ever after */
 } seqrt_state_header;
 
 #ifdef __cplusplus

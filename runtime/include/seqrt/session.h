@@ -3,7 +3,8 @@
  * Each call continues where the last one ended: a chunk of any number of steps, or one step, from the carried state to
  * the next. A call that fails leaves the state as it was. A model that looks ahead has no state; each of its calls is a
  * whole sequence. The state of a model that reads all steps so far grows with them: seqrt_session_reserve says how many there
- * is room for, none at first, and a call that goes past them is SEQRT_POSITION.
+ * is room for, none at first, and a call that goes past them is SEQRT_POSITION. Inputs without time are looked at in the first call
+ * of a sequence where what they give is kept; their lengths may not change after it (SEQRT_MISMATCH).
  */
 #ifndef SEQRT_SESSION_H
 #define SEQRT_SESSION_H
