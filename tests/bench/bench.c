@@ -156,6 +156,15 @@ static void measure_machine(const Options *options, const char *processor, doubl
   fflush(stdout);
 }
 
+/* A note when others used the machine too. */
+static void print_load(void) {
+  double load = 0;
+  long processors = sysconf(_SC_NPROCESSORS_ONLN);
+  if (getloadavg(&load, 1) == 1 && load > (double)processors + 1)
+    printf("\n%.1f processes at a time wanted the %ld processors at the end: the times are not this machine's alone\n", load,
+           processors);
+}
+
 /* ---- a run ---- */
 
 /* Returns the number of results. */
@@ -171,7 +180,7 @@ static int measure_all(Bench *bench, const Options *options, const Work **select
       if (result->multiply_adds > multiply_adds[n]) multiply_adds[n] = result->multiply_adds;
       double share = (bench->deadline - seconds_now()) / (rows - row + 1) / (bench->peers ? 2 + PEER_COUNT : 2);
       measure(bench, result, share < 0.2 ? 0.2 : share > 2 ? 2 : share);
-      result->floor = work_floor(result->work, result->threads, multiply_adds[n]);
+      work_floor(result->work, result->threads, multiply_adds[n], &result->floor);
       report_row(stdout, result);
     }
   }
@@ -207,6 +216,7 @@ static int run(const Options *options, Bench *bench) {
   bench->deadline = seconds_now() + options->seconds;
   rows = measure_all(bench, options, selected, count, multiply_adds, results);
   measure_end(bench);
+  print_load();
   for (int row = 0; row < rows; row++) measured += results[row].own.count > 0;
   if (json) report_json(json, results, rows), close_result(json, options->json);
   if (svg) report_picture(svg, results, rows, processor), close_result(svg, options->svg);

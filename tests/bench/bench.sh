@@ -21,7 +21,7 @@ chmod +x $peer
 
 expect 0 "$bench" --only 'exp 64x4096' --threads 1 --seconds 1 --json alone.json --svg alone.svg
 prints 'no peers'
-grep -qE '^pointwise exp 64x4096 +1 +[0-9.]+ +[0-9.]+ +[0-9]+% +[0-9.]+ (L1|L2|L3|DRAM) +[0-9.]+%( +-){6}$' out || fail "no row of numbers"
+grep -qE '^pointwise exp 64x4096 +1 +[0-9.]+ +[0-9.]+ +[0-9]+% +0.0003 +2.097 (L1|L2|L3|DRAM) +[0-9.]+ (L1|L2|L3|DRAM) +[0-9.]+%( +-){6}$' out || fail "no row of numbers"
 grep -qE '"work": "pointwise exp 64x4096", "threads": 1, "dtype": "f32", "ms": [0-9.e-]+, .*"floor_ms": [0-9.e-]+, "bound": "[A-Z0-9]+", "share": [0-9.e-]+, .*"peers": \{\}' alone.json || fail "JSON: $(cat alone.json)"
 grep -q '>pointwise exp 64x4096, 1 thr</text>' alone.svg || fail "no bar"
 
@@ -33,7 +33,7 @@ grep -qF '"onnxruntime": "ended with status 7"' beside.json || fail "no reason o
 
 # What a product of known sizes takes.
 expect 0 "$bench" --only 'gemm 64x2048x512' --threads 1 --seconds 1 --json product.json
-grep -q '"flops": 1.34218e+08, "bytes": 4.84966e+06' product.json || fail "flops or bytes: $(cat product.json)"
+grep -qE '"parts": \[\{"flops": 1.34218e\+08, "bytes": 4.84966e\+06, "memory": "[A-Z0-9]+", "gbytes_per_s": [0-9.e+]+, "floor_ms": [0-9.e-]+, "bound": "[a-zA-Z0-9]+"\}\]' product.json || fail "flops or bytes: $(cat product.json)"
 
 # Whatever does not compile is a row with the reason; with nothing measured the status is 1.
 printf '#!/bin/sh\necho "model.seq:1:1: error: broken" >&2\nexit 1\n' >broken

@@ -47,8 +47,8 @@ const char *short_number(double value, char *text, size_t size) {
 }
 
 void report_heading(FILE *file) {
-  fprintf(file, "%-*s %3s %9s %9s %6s %9s %-5s %6s", NAME_WIDTH, "work", "thr", "ms", "best ms", "spread", "floor ms", "bound",
-          "share");
+  fprintf(file, "%-*s %3s %9s %9s %6s %8s %8s %-4s %9s %-5s %6s", NAME_WIDTH, "work", "thr", "ms", "best ms", "spread", "Gflop",
+          "MB", "in", "floor ms", "bound", "share");
   for (int peer = 0; peer < PEER_COUNT; peer++) fprintf(file, " %10s", peer_headings[peer]);
   fprintf(file, " %6s\n", "ahead");
 }
@@ -73,9 +73,15 @@ void report_row(FILE *file, const Result *result) {
   } else {
     fprintf(file, " %9s %9s %6s", "-", "-", "-");
   }
-  if (result->floor.ms > 0) fprintf(file, " %9s %-5s", short_number(result->floor.ms, text, sizeof text), result->floor.bound);
-  else fprintf(file, " %9s %-5s", "-", "");
-  if (own->count && result->floor.ms > 0) fprintf(file, " %5.1f%%", 100 * result->floor.ms / own->median);
+  const Floor *floor = &result->floor;
+  if (floor->ms > 0) {
+    fprintf(file, " %8s", short_number(1e-9 * floor->flops, text, sizeof text));
+    fprintf(file, " %8s %-4s", short_number(1e-6 * floor->bytes, text, sizeof text), floor->longest->memory);
+    fprintf(file, " %9s %-5s", short_number(floor->ms, text, sizeof text), floor->longest->bound);
+  } else {
+    fprintf(file, " %8s %8s %-4s %9s %-5s", "-", "-", "", "-", "");
+  }
+  if (own->count && floor->ms > 0) fprintf(file, " %5.1f%%", 100 * floor->ms / own->median);
   else fprintf(file, " %6s", "-");
   for (int peer = 0; peer < PEER_COUNT; peer++)
     fprintf(file, " %10s", result->peers[peer].count ? short_number(result->peers[peer].median, text, sizeof text) : "-");
@@ -119,6 +125,22 @@ static void write_peers(FILE *file, const Result *result, const char *key, int f
   fputc('}', file);
 }
 
+/* The roofline: what each part of the floor takes, and what binds it. */
+static void write_parts(FILE *file, const Floor *floor) {
+  const char *separator = "";
+  fprintf(file, ", \"parts\": [");
+  for (int p = 0; p < WORK_PHASES; p++) {
+    const FloorPart *part = &floor->parts[p];
+    if (!part->bound || !*part->bound) continue;
+    fprintf(
+        file,
+        "%s{\"flops\": %.6g, \"bytes\": %.6g, \"memory\": \"%s\", \"gbytes_per_s\": %.4g, \"floor_ms\": %.6g, \"bound\": \"%s\"}",
+        separator, part->flops, part->bytes, part->memory, 1e-9 * part->bytes_per_second, part->ms, part->bound);
+    separator = ", ";
+  }
+  fprintf(file, "]");
+}
+
 static void write_result(FILE *file, const Result *result) {
   const Times *own = &result->own;
   bool measured = own->count > 0, bounded = result->floor.ms > 0;
@@ -130,10 +152,11 @@ static void write_result(FILE *file, const Result *result) {
   write_number(file, "spread", own->spread, measured);
   write_number(file, "floor_ms", result->floor.ms, bounded);
   fprintf(file, ", \"bound\": ");
-  write_string(file, result->floor.bound);
+  write_string(file, bounded ? result->floor.longest->bound : "");
   write_number(file, "share", bounded ? result->floor.ms / own->median : 0, measured && bounded);
   write_number(file, "flops", result->floor.flops, bounded);
   write_number(file, "bytes", result->floor.bytes, bounded);
+  write_parts(file, &result->floor);
   write_number(file, "peak_gflops", 2e-9 * result->multiply_adds, true);
   write_peers(file, result, "peers", 'm');
   write_peers(file, result, "peers_best", 'b');

@@ -40,13 +40,22 @@ typedef struct Work {
 extern const Work works[];
 extern const int work_count;
 
+/* What one part takes at least. */
+typedef struct FloorPart {
+  double flops, bytes, ms;
+  double bytes_per_second; /* of the memory where the bytes lie; 0: no bytes */
+  const char *memory;      /* "L1", "L2", "L3", "DRAM"; "" without bytes */
+  const char *bound;       /* "fma", or the memory; "" for no part */
+} FloorPart;
+
 typedef struct Floor {
-  double ms;
+  double ms; /* 0: there is no floor */
   double flops, bytes;
-  const char *bound; /* "fma", or the memory whose bandwidth binds the longest part; "" when there is no floor */
+  const FloorPart *longest; /* what takes most of it */
+  FloorPart parts[WORK_PHASES];
 } Floor;
 
 /* The least time for a work on a machine with this many multiply-adds per second. */
-Floor work_floor(const Work *work, int threads, double multiply_adds);
+void work_floor(const Work *work, int threads, double multiply_adds, Floor *out_floor);
 
 #endif

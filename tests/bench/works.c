@@ -45,24 +45,28 @@ const Work works[] = {
 
 const int work_count = (int)(sizeof works / sizeof works[0]);
 
-Floor work_floor(const Work *work, int threads, double multiply_adds) {
-  Floor floor = {.bound = ""};
-  double longest = 0;
-  for (int p = 0; p < WORK_PHASES; p++) {
-    const WorkPhase *phase = &work->phases[p];
-    double block = phase->resident > 0 ? phase->resident : phase->bytes;
-    double compute = phase->flops / 2 / multiply_adds;
-    double rate = phase->bytes > 0 ? bandwidth(phase->traffic, threads, block) : 0;
-    double memory = rate > 0 ? phase->bytes / rate : 0;
-    double seconds = compute > memory ? compute : memory;
-    if (seconds > longest) {
-      longest = seconds;
-      floor.bound = compute > memory ? "fma" : memory_level(threads, block);
-    }
-    floor.ms += 1e3 * seconds;
-    floor.flops += phase->flops;
-    floor.bytes += phase->bytes;
+static FloorPart floor_part(const WorkPhase *phase, int threads, double multiply_adds, double tokens) {
+  FloorPart part = {.flops = phase->flops, .bytes = phase->bytes, .memory = "", .bound = ""};
+  double block = phase->resident > 0 ? phase->resident : phase->bytes;
+  double compute = phase->flops / 2 / multiply_adds, move = 0;
+  if (phase->bytes > 0) {
+    part.memory = memory_level(threads, block);
+    part.bytes_per_second = bandwidth(phase->traffic, threads, block);
+    if (part.bytes_per_second > 0) move = phase->bytes / part.bytes_per_second;
   }
-  if (work->tokens) floor.ms /= (double)work->tokens;
-  return floor;
+  if (compute > 0 || move > 0) part.bound = compute > move ? "fma" : part.memory;
+  part.ms = 1e3 * (compute > move ? compute : move) / tokens;
+  return part;
+}
+
+void work_floor(const Work *work, int threads, double multiply_adds, Floor *out_floor) {
+  *out_floor = (Floor){.longest = &out_floor->parts[0]};
+  for (int p = 0; p < WORK_PHASES; p++) {
+    FloorPart *part = &out_floor->parts[p];
+    *part = floor_part(&work->phases[p], threads, multiply_adds, work->tokens ? (double)work->tokens : 1);
+    if (part->ms > out_floor->longest->ms) out_floor->longest = part;
+    out_floor->ms += part->ms;
+    out_floor->flops += part->flops;
+    out_floor->bytes += part->bytes;
+  }
 }
