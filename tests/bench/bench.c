@@ -5,6 +5,7 @@
  * First the machine is measured (peak.c, bandwidth.c), then every work of works.def whose name matches the extended regular expression.
  * docs/benchmarks.md says how the table is read.
  */
+#include <dirent.h>
 #include <getopt.h>
 #include <regex.h>
 #include <signal.h>
@@ -197,6 +198,18 @@ static void close_result(FILE *file, const char *path) {
   if (fclose(file) != 0) fail("cannot be written", path);
 }
 
+/* With the files in it, which are all this run's. */
+static void remove_folder(const char *path) {
+  char name[1024];
+  DIR *folder = opendir(path);
+  for (struct dirent *entry; folder && (entry = readdir(folder));) {
+    snprintf(name, sizeof name, "%s/%s", path, entry->d_name);
+    unlink(name);
+  }
+  if (folder) closedir(folder);
+  rmdir(path);
+}
+
 /* Exit status 1 when no work at all could be measured. */
 static int run(const Options *options, Bench *bench) {
   const Work **selected = calloc((size_t)work_count, sizeof *selected);
@@ -235,13 +248,18 @@ int main(int argument_count, char **arguments) {
     return 0;
   }
   signal(SIGPIPE, SIG_IGN);
+  char folder[] = BENCH_FOLDER "/run-XXXXXX"; /* runs beside each other do not meet */
   mkdir(BENCH_FOLDER, 0777);
+  if (!mkdtemp(folder)) fail("no folder can be made", BENCH_FOLDER);
   const char *seqc = getenv("SEQC");
   Bench bench = {.self = "/proc/self/exe",
                  .seqc = seqc ? seqc : BENCH_SEQC,
                  .cc = BENCH_CC,
                  .works = BENCH_SOURCE "/works",
-                 .folder = BENCH_FOLDER,
+                 .folder = folder,
+                 .log = BENCH_FOLDER "/peers.log",
                  .script = BENCH_SOURCE "/peers/peers.py"};
-  return run(&options, &bench);
+  int status = run(&options, &bench);
+  remove_folder(folder);
+  return status;
 }

@@ -12,7 +12,7 @@ while read -r word _; do
   case $word$2 in
     setuptorch) echo 'a library talks' && echo ready 2 ;;
     setupjax) echo 'no such "work"' ;;
-    runtorch) echo ms 3.5 ;;
+    runtorch) echo ms 3.5 6.5 ;;
     end*) echo ready 0 ;;
   esac
 done
@@ -21,13 +21,14 @@ chmod +x $peer
 
 expect 0 "$bench" --only 'exp 64x4096' --threads 1 --seconds 1 --json alone.json --svg alone.svg
 prints 'no peers'
-grep -qE '^pointwise exp 64x4096 +1 +[0-9.]+ +[0-9.]+ +[0-9]+% +0.0003 +2.097 (L1|L2|L3|DRAM) +[0-9.]+ (L1|L2|L3|DRAM) +[0-9.]+%( +-){6}$' out || fail "no row of numbers"
+grep -qE '^pointwise exp 64x4096 +1 +[0-9.]+ +[0-9.]+ +[0-9]+% +[0-9.]+ +0.0003 +2.097 (L1|L2|L3|DRAM) +[0-9.]+ (L1|L2|L3|DRAM) +[0-9.]+%( +-){6}$' out || fail "no row of numbers"
 grep -qE '"work": "pointwise exp 64x4096", "threads": 1, "dtype": "f32", "ms": [0-9.e-]+, .*"floor_ms": [0-9.e-]+, "bound": "[A-Z0-9]+", "share": [0-9.e-]+, .*"peers": \{\}' alone.json || fail "JSON: $(cat alone.json)"
 grep -q '>pointwise exp 64x4096, 1 thr</text>' alone.svg || fail "no bar"
 
 expect 0 "$bench" --only 'exp 64x4096' --threads 1 --seconds 1 --json beside.json --svg beside.svg --peers peers
 grep -qE '^pointwise exp .*% +3\.500 +- +- +- +- +[0-9.]+x$' out || fail "no column of the peer"
 grep -qF '"peers": {"torch": 3.5}' beside.json || fail "no peer in JSON"
+grep -qF '"peers_cpu": {"torch": 6.5}' beside.json || fail "no time of processors in JSON"
 grep -qF '"jax": "such \"work\""' beside.json || fail "no reason of the peer that does not know the work"
 grep -qF '"onnxruntime": "ended with status 7"' beside.json || fail "no reason of the peer that ended"
 

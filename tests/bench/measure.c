@@ -83,7 +83,8 @@ static void measure_compiler(const Bench *bench, Result *result, double seconds)
     compiler_arguments(bench, result->work, text, source, object, arguments);
     double start = seconds_now();
     if (!run_command(arguments, COMPILE_LIMIT, result->own.reason)) return;
-    times_add(&result->own, 1e3 * (seconds_now() - start));
+    double ms = 1e3 * (seconds_now() - start);
+    times_add(&result->own, ms, ms);
   }
 }
 
@@ -101,29 +102,31 @@ static void plan_runs(Entrant *entrant, double ms) {
 
 /* A call that nobody times, and one that says how long it takes: the first of a peer may compile. False when there are to be no turns. */
 static bool enter(Entrant *entrant, const char *setup, double tokens) {
-  double ms, start = seconds_now();
+  RunTime time;
+  double start = seconds_now();
   char *reason = entrant->times->reason;
-  if (!participant_ask(entrant->participant, setup, "ready", entrant->limit, &ms, reason)) return false;
-  if (setup || ms < SLOW_MS) {
+  if (!participant_ask(entrant->participant, setup, "ready", entrant->limit, &time, reason)) return false;
+  if (setup || time.ms < SLOW_MS) {
     start = seconds_now();
-    if (!participant_ask(entrant->participant, "run 1", "ms", entrant->limit, &ms, reason)) return false;
+    if (!participant_ask(entrant->participant, "run 1", "ms", entrant->limit, &time, reason)) return false;
   }
-  if (ms > SLOW_MS) times_add(entrant->times, ms / tokens);
-  if (ms > 5 * SLOW_MS) return false; /* the one call there is must do */
-  plan_runs(entrant, ms);
-  entrant->used = ms < SLOW_MS ? 0 : seconds_now() - start;
+  if (time.ms > SLOW_MS) times_add(entrant->times, time.ms / tokens, time.processor_ms / tokens);
+  if (time.ms > 5 * SLOW_MS) return false; /* the one call there is must do */
+  plan_runs(entrant, time.ms);
+  entrant->used = time.ms < SLOW_MS ? 0 : seconds_now() - start;
   return true;
 }
 
 static void take_turn(Entrant *entrant, double tokens) {
   char say[32];
-  double ms, start = seconds_now();
+  RunTime time;
+  double start = seconds_now();
   snprintf(say, sizeof say, "run %d", entrant->count);
-  if (!participant_ask(entrant->participant, say, "ms", entrant->limit + 1, &ms, entrant->times->reason)) {
+  if (!participant_ask(entrant->participant, say, "ms", entrant->limit + 1, &time, entrant->times->reason)) {
     entrant->is_out = true;
     return;
   }
-  times_add(entrant->times, ms / tokens);
+  times_add(entrant->times, time.ms / tokens, time.processor_ms / tokens);
   entrant->used += seconds_now() - start;
   usleep(2000); /* threads that wait for more work spin a while */
 }
@@ -142,13 +145,12 @@ static void take_turns(Entrant *entrants, int count, double seconds, double toke
 }
 
 static bool start_peer(Bench *bench, Participant *participant, int peer, int threads, char *reason) {
-  char python[PATH_SIZE], log[PATH_SIZE], thread_count[16];
-  double ready;
+  char python[PATH_SIZE], thread_count[16];
+  RunTime ready;
   snprintf(python, sizeof python, "%s/bin/python", bench->peers);
-  snprintf(log, sizeof log, "%s/peers.log", bench->folder);
   snprintf(thread_count, sizeof thread_count, "%d", threads);
   char *arguments[] = {python, (char *)bench->script, (char *)peer_names[peer], thread_count, NULL};
-  if (!participant_start(participant, arguments, log)) {
+  if (!participant_start(participant, arguments, bench->log)) {
     snprintf(reason, REASON_SIZE, "no process");
     return false;
   }
@@ -189,7 +191,7 @@ static void measure_model(Bench *bench, Result *result, double seconds) {
   participant_stop(&own);
   for (int peer = 0; peer < PEER_COUNT; peer++) {
     Participant *participant = &bench->running[result->threads * PEER_COUNT + peer];
-    double done;
+    RunTime done;
     char reason[REASON_SIZE];
     if (participant->process) participant_ask(participant, "end", "ready", PEER_LIMIT, &done, reason);
   }

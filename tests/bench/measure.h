@@ -10,7 +10,8 @@ typedef struct Bench {
   const char *self; /* this program */
   const char *seqc, *cc;
   const char *works;    /* folder of the model files */
-  const char *folder;   /* for what is made */
+  const char *folder;   /* for what this run makes */
+  const char *log;      /* what peers write to standard error */
   const char *peers;    /* folder of the peers; NULL or without a Python: no peers */
   const char *script;   /* peers.py */
   double deadline;      /* in seconds_now(): when all should be done */

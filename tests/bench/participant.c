@@ -119,7 +119,7 @@ static char *read_line(Participant *participant, double seconds, char *reason, c
   }
 }
 
-bool participant_ask(Participant *participant, const char *say, const char *word, double seconds, double *out_number,
+bool participant_ask(Participant *participant, const char *say, const char *word, double seconds, RunTime *out_time,
                      char *reason) {
   char line[sizeof participant->line];
   if (!participant->process) return fail(reason, "not running");
@@ -128,7 +128,9 @@ bool participant_ask(Participant *participant, const char *say, const char *word
   for (;;) { /* what a library writes on its own account is passed over */
     if (!read_line(participant, seconds, reason, line, sizeof line)) return false;
     if (strncmp(line, "no ", 3) == 0) return fail(reason, "%s", line + 3);
-    if (strncmp(line, word, length) == 0 && line[length] == ' ' && sscanf(line + length, "%lf", out_number) == 1) return true;
+    if (strncmp(line, word, length) == 0 && line[length] == ' ' &&
+        sscanf(line + length, "%lf %lf", &out_time->ms, &out_time->processor_ms) >= 1)
+      return true;
   }
 }
 

@@ -18,9 +18,14 @@ typedef struct Participant {
 /* Starts `arguments` (the last one NULL), with standard error thrown away unless `log` names a file. */
 bool participant_start(Participant *participant, char *const *arguments, const char *log);
 
-/* Says one line and waits for one that begins with `word` and a number. False with a reason on anything else: after too many seconds the
- * process is ended. `say` may be NULL. */
-bool participant_ask(Participant *participant, const char *say, const char *word, double seconds, double *out_number,
+/* What a run took of one call, in milliseconds: by the clock, and of the processors, all threads together. */
+typedef struct RunTime {
+  double ms, processor_ms;
+} RunTime;
+
+/* Says one line and waits for one that begins with `word` and a time or two. False with a reason on anything else: after too many
+ * seconds the process is ended. `say` may be NULL. */
+bool participant_ask(Participant *participant, const char *say, const char *word, double seconds, RunTime *out_time,
                      char *reason);
 
 /* Ends it, if it has not ended itself. */

@@ -19,23 +19,27 @@ static int compare_doubles(const void *left, const void *right) {
   return (a > b) - (a < b);
 }
 
-void times_add(Times *times, double ms) {
-  if (times->count < TIME_COUNT) times->values[times->count++] = ms;
+void times_add(Times *times, double ms, double processor_ms) {
+  if (times->count == TIME_COUNT) return;
+  times->values[times->count] = ms;
+  times->processor_values[times->count++] = processor_ms;
 }
 
 /* Between the two neighbours of a place among the sorted values. */
-static double quantile(const Times *times, double where) {
-  double place = where * (times->count - 1);
-  int below = (int)place, above = below + 1 < times->count ? below + 1 : below;
-  return times->values[below] + (place - below) * (times->values[above] - times->values[below]);
+static double quantile(const double *values, int count, double where) {
+  double place = where * (count - 1);
+  int below = (int)place, above = below + 1 < count ? below + 1 : below;
+  return values[below] + (place - below) * (values[above] - values[below]);
 }
 
 void times_finish(Times *times) {
   if (!times->count) return;
   qsort(times->values, (size_t)times->count, sizeof times->values[0], compare_doubles);
-  times->median = quantile(times, 0.5);
+  qsort(times->processor_values, (size_t)times->count, sizeof times->processor_values[0], compare_doubles);
+  times->median = quantile(times->values, times->count, 0.5);
   times->best = times->values[0];
-  times->spread = (quantile(times, 0.75) - quantile(times, 0.25)) / times->median;
+  times->processor = quantile(times->processor_values, times->count, 0.5);
+  times->spread = (quantile(times->values, times->count, 0.75) - quantile(times->values, times->count, 0.25)) / times->median;
 }
 
 /* ---- table ---- */
@@ -47,8 +51,8 @@ const char *short_number(double value, char *text, size_t size) {
 }
 
 void report_heading(FILE *file) {
-  fprintf(file, "%-*s %3s %9s %9s %6s %8s %8s %-4s %9s %-5s %6s", NAME_WIDTH, "work", "thr", "ms", "best ms", "spread", "Gflop",
-          "MB", "in", "floor ms", "bound", "share");
+  fprintf(file, "%-*s %3s %9s %9s %6s %9s %8s %8s %-4s %9s %-5s %6s", NAME_WIDTH, "work", "thr", "ms", "best ms", "spread",
+          "cpu ms", "Gflop", "MB", "in", "floor ms", "bound", "share");
   for (int peer = 0; peer < PEER_COUNT; peer++) fprintf(file, " %10s", peer_headings[peer]);
   fprintf(file, " %6s\n", "ahead");
 }
@@ -70,8 +74,9 @@ void report_row(FILE *file, const Result *result) {
     fprintf(file, " %9s", short_number(own->median, text, sizeof text));
     fprintf(file, " %9s", short_number(own->best, text, sizeof text));
     fprintf(file, " %5.0f%%", 100 * own->spread);
+    fprintf(file, " %9s", short_number(own->processor, text, sizeof text));
   } else {
-    fprintf(file, " %9s %9s %6s", "-", "-", "-");
+    fprintf(file, " %9s %9s %6s %9s", "-", "-", "-", "-");
   }
   const Floor *floor = &result->floor;
   if (floor->ms > 0) {
@@ -119,7 +124,12 @@ static void write_peers(FILE *file, const Result *result, const char *key, int f
     if (form == 'r' ? !*times->reason : !times->count) continue;
     fprintf(file, "%s\"%s\": ", separator, peer_names[peer]);
     if (form == 'r') write_string(file, times->reason);
-    else fprintf(file, "%.6g", form == 's' ? times->spread : form == 'b' ? times->best : times->median);
+    else
+      fprintf(file, "%.6g",
+              form == 's'   ? times->spread
+              : form == 'b' ? times->best
+              : form == 'c' ? times->processor
+                            : times->median);
     separator = ", ";
   }
   fputc('}', file);
@@ -150,6 +160,7 @@ static void write_result(FILE *file, const Result *result) {
   write_number(file, "ms", own->median, measured);
   write_number(file, "best_ms", own->best, measured);
   write_number(file, "spread", own->spread, measured);
+  write_number(file, "cpu_ms", own->processor, measured);
   write_number(file, "floor_ms", result->floor.ms, bounded);
   fprintf(file, ", \"bound\": ");
   write_string(file, bounded ? result->floor.longest->bound : "");
@@ -161,6 +172,7 @@ static void write_result(FILE *file, const Result *result) {
   write_peers(file, result, "peers", 'm');
   write_peers(file, result, "peers_best", 'b');
   write_peers(file, result, "peers_spread", 's');
+  write_peers(file, result, "peers_cpu", 'c');
   write_peers(file, result, "peers_absent", 'r');
   if (*own->reason) {
     fprintf(file, ", \"reason\": ");

@@ -24,9 +24,10 @@ extern const char *const peer_headings[PEER_COUNT];
 
 /* Milliseconds of one participant. */
 typedef struct Times {
-  double values[TIME_COUNT];
+  double values[TIME_COUNT], processor_values[TIME_COUNT];
   int count; /* 0: not measured */
   double median, best;
+  double processor;         /* time of the processors, all threads together, the median */
   double spread;            /* from the first to the third quarter, over the median */
   char reason[REASON_SIZE]; /* why not, if there is one */
 } Times;
@@ -39,8 +40,8 @@ typedef struct Result {
   Times own, peers[PEER_COUNT];
 } Result;
 
-void times_add(Times *times, double ms);
-void times_finish(Times *times); /* sorts; then median, best and spread hold */
+void times_add(Times *times, double ms, double processor_ms);
+void times_finish(Times *times); /* sorts; then the figures hold */
 
 /* Four significant digits. Returns `text`. */
 const char *short_number(double value, char *text, size_t size);

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "peak.h"
 #include "seqrt/seqrt.h"
@@ -201,12 +202,18 @@ static void call_once(Job *job) {
   }
 }
 
-/* Milliseconds of one call, the mean of `count`. */
-static double time_calls(Job *job, int64_t count) {
+/* Milliseconds of one call, the mean of `count`, by the clock and of the processors. */
+static double time_calls(Job *job, int64_t count, double *out_processor_ms) {
   if (job->session && seqrt_session_position(job->session) + count > job->work->length + TOKENS_BEFORE_RESET) begin_sequence(job);
+  struct timespec before, after;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &before);
   double start = seconds_now();
   for (int64_t n = 0; n < count; n++) call_once(job);
-  return 1e3 * (seconds_now() - start) / (double)count;
+  double seconds = seconds_now() - start;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &after);
+  *out_processor_ms = (1e3 * (double)(after.tv_sec - before.tv_sec) + 1e-6 * (double)(after.tv_nsec - before.tv_nsec)) /
+                      (double)count;
+  return 1e3 * seconds / (double)count;
 }
 
 static const seqrt_model *load_model(const Work *work, const char *object) {
@@ -227,13 +234,15 @@ int serve_work(const Work *work, int threads, const char *object) {
   if (!job.lengths) refuse("out of memory");
   for (int32_t n = 0; n < job.model->length_count; n++) job.lengths[n] = work->length;
   prepare(&job);
-  printf("ready %.9g\n", time_calls(&job, 1));
+  double processor_ms, ms = time_calls(&job, 1, &processor_ms);
+  printf("ready %.9g %.9g\n", ms, processor_ms);
   fflush(stdout);
   char line[64];
   while (fgets(line, sizeof line, stdin)) {
     int64_t count = 0;
     if (sscanf(line, "run %" SCNd64, &count) != 1 || count < 1) refuse("expected 'run COUNT'");
-    printf("ms %.9g\n", time_calls(&job, count));
+    ms = time_calls(&job, count, &processor_ms);
+    printf("ms %.9g %.9g\n", ms, processor_ms);
     fflush(stdout);
   }
   return 0;

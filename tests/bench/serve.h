@@ -6,7 +6,7 @@
 
 /* Loads the shared object and answers on standard output what it reads on standard input, line by line:
  *     (at the start)  ready MS      after a first call, which took so long; or: no REASON
- *     run COUNT       ms MS         of one call, the mean of COUNT in a row; or: no REASON
+ *     run COUNT       ms MS CPU     of one call, the mean of COUNT in a row, and of the processors, all threads together; or: no REASON
  * until the input ends. Returns an exit status. peers.py speaks the same. */
 int serve_work(const Work *work, int threads, const char *object);
 

@@ -3,7 +3,7 @@
 Reads lines and answers each with one line (../serve.h):
     (at the start)         ready 0
     setup KIND KEY=VALUE   ready MS, after a first call that took so long, compiling included; or: no REASON
-    run COUNT              ms MS, of one call, the mean of COUNT in a row
+    run COUNT              ms MS CPU, of one call, the mean of COUNT in a row, and of the processors, all threads together
     end                    ready 0, with the work's memory given back
 A work is a function without arguments that returns when its result is there; NAME_works.py has `setup(kind, sizes, threads)`, which makes it.
 """
@@ -34,10 +34,10 @@ def read_sizes(words):
 
 
 def timed(work, count):
-    start = time.perf_counter()
+    start, used = time.perf_counter(), time.process_time()
     for _ in range(count):
         work()
-    return 1e3 * (time.perf_counter() - start) / count
+    return 1e3 * (time.perf_counter() - start) / count, 1e3 * (time.process_time() - used) / count
 
 
 def answer(text):
@@ -57,7 +57,7 @@ def serve(module, name, threads):
                 work()
                 answer(f"ready {1e3 * (time.perf_counter() - start):.6f}")
             elif word == "run":
-                answer(f"ms {timed(work, int(rest[0])):.6f}")
+                answer("ms {:.6f} {:.6f}".format(*timed(work, int(rest[0]))))
             elif word == "end":
                 work = None
                 gc.collect()
