@@ -36,6 +36,9 @@ Columns band_block_columns(Lowering *lowering, Columns columns, IndexId column, 
 void band_append(Lowering *lowering, const Unit *unit, Statement *statement);
 
 /* ---- band_demand.c */
+/* The index of an expression index + shift, in which the shift depends on sizes only; NONE when it is none. */
+IndexId band_shifted_index(const Lowering *lowering, const Expr *expr, const Expr **out_shift);
+Columns band_shift(const Lowering *lowering, Columns columns, const Expr *shift);
 void band_find_needed(Lowering *lowering);
 
 /* ---- band_product.c: a unit of the equation at hand as tiles; false when it is no product */

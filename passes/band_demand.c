@@ -15,6 +15,26 @@ typedef struct Demand {
   Columns columns;
 } Demand;
 
+IndexId band_shifted_index(const Lowering *lowering, const Expr *expr, const Expr **out_shift) {
+  Affine affine, rest = {0};
+  IndexId index = NONE;
+  if (!expr_affine(expr, &affine)) return NONE;
+  rest.constant = affine.constant;
+  for (int n = 0; n < affine.term_count; n++) {
+    if (affine.terms[n].is_symbol) rest.terms[rest.term_count++] = affine.terms[n];
+    else if (index != NONE || affine.terms[n].coefficient != 1) return NONE;
+    else index = affine.terms[n].id;
+  }
+  *out_shift = affine_expr(lowering->arena, &rest);
+  return index;
+}
+
+Columns band_shift(const Lowering *lowering, Columns columns, const Expr *shift) {
+  if (columns.low) columns.low = expr_binary(lowering->arena, OP_ADD, columns.low, shift);
+  if (columns.high) columns.high = expr_binary(lowering->arena, OP_ADD, columns.high, shift);
+  return columns;
+}
+
 static bool same(const Expr *a, const Expr *b) { return a && b ? expr_equal(a, b) : a == b; }
 
 /* In terms of Banding.row, when it depends on the reader's row and sizes alone; else NULL. */
@@ -34,7 +54,7 @@ static const Expr *by_row(const Demand *demand, const Expr *bound) {
   if (!expr_affine(bound, &affine)) return NULL;
   for (int n = 0; n < affine.term_count; n++)
     if (!affine.terms[n].is_symbol && affine.terms[n].id != lowering->banding->row) return NULL;
-  return bound;
+  return affine_expr(lowering->arena, &affine); /* so that equal ones look equal */
 }
 
 static void add_demand(Demand *demand, Columns columns) {
@@ -47,13 +67,16 @@ static void add_demand(Demand *demand, Columns columns) {
 static Columns columns_of(const Demand *demand, const Expr *index, const Expr *condition) {
   Lowering *lowering = demand->lowering;
   Columns columns = {NULL, NULL};
-  if (demand->number == NONE || index->op != OP_INDEX) return columns;
-  condition_bounds(lowering->arena, condition, index->id, &columns.low, &columns.high);
+  const Expr *shift;
+  IndexId variable = band_shifted_index(lowering, index, &shift);
+  if (demand->number == NONE || variable == NONE) return columns;
+  condition_bounds(lowering->arena, condition, variable, &columns.low, &columns.high);
+  columns = band_shift(lowering, columns, shift);
   columns.low = by_row(demand, columns.low);
   columns.high = by_row(demand, columns.high);
   TensorId target = demand->equation->target;
   if (!is_banded(lowering, target)) return columns;
-  if (demand->equation->indices[band_column_axis(lowering, target)] != index->id) return columns;
+  if (index->op != OP_INDEX || demand->equation->indices[band_column_axis(lowering, target)] != index->id) return columns;
   Columns own = lowering->banding->needed[demand->number];
   if (!columns.low) columns.low = own.low;
   if (!columns.high) columns.high = own.high;

@@ -37,40 +37,47 @@ static bool reads_band(Lowering *lowering, const Expr *expr) {
   return search.found;
 }
 
-/* A banded tensor at the rows of the block, with nothing but its own indices. */
+/* A banded tensor at the rows of the block, with nothing but its own indices; its column may be shifted. */
 static bool is_block_read(Lowering *lowering, const Expr *expr) {
   if (expr->op != OP_READ || expr->outside || !is_banded(lowering, expr->id)) return false;
-  for (int n = 0; n < expr->arg_count; n++)
-    if (expr->args[n]->op != OP_INDEX) return false;
+  int column = band_column_axis(lowering, expr->id);
+  const Expr *shift;
+  for (int n = 0; n < expr->arg_count; n++) {
+    bool is_fine = n == column ? band_shifted_index(lowering, expr->args[n], &shift) != NONE : expr->args[n]->op == OP_INDEX;
+    if (!is_fine) return false;
+  }
   return true;
 }
 
-static bool same_bounds(Lowering *lowering, const Expr *a, const Expr *b, IndexId a_index, IndexId b_index, IndexId a_row, IndexId b_row) {
-  const Expr *bounds[2][2];
-  const Expr *const conditions[2] = {a, b};
-  const IndexId indices[2] = {a_index, b_index}, rows[2] = {a_row, b_row};
+/* What the condition leaves of the columns of the tensor that the expression reads, by Banding.row; false when it says more than that. */
+static bool columns_within(Lowering *lowering, const Expr *condition, IndexId column, const Expr *shift, IndexId row, Columns *out_columns) {
+  if (condition_bounds(lowering->arena, condition, column, &out_columns->low, &out_columns->high)) return false;
+  const Expr **by = ARENA_ARRAY(lowering->arena, const Expr *, lowering->kernel->index_count);
+  by[row] = expr_index(lowering->arena, lowering->banding->row);
+  *out_columns = band_shift(lowering, *out_columns, shift);
+  const Expr **bounds[] = {&out_columns->low, &out_columns->high};
   for (int n = 0; n < 2; n++) {
-    if (condition_bounds(lowering->arena, conditions[n], indices[n], &bounds[n][0], &bounds[n][1])) return false;
-    const Expr **by = ARENA_ARRAY(lowering->arena, const Expr *, lowering->kernel->index_count);
-    by[rows[n]] = expr_index(lowering->arena, lowering->banding->row);
-    for (int k = 0; k < 2; k++)
-      if (bounds[n][k]) bounds[n][k] = expr_substitute(lowering->arena, bounds[n][k], lowering->kernel->index_count, by);
-  }
-  for (int k = 0; k < 2; k++) {
-    if (!bounds[0][k] != !bounds[1][k]) return false;
-    if (bounds[0][k] && !expr_equal(bounds[0][k], bounds[1][k])) return false;
+    Affine affine;
+    if (!*bounds[n]) continue;
+    if (!expr_affine(expr_substitute(lowering->arena, *bounds[n], lowering->kernel->index_count, by), &affine)) return false;
+    *bounds[n] = affine_expr(lowering->arena, &affine);
   }
   return true;
 }
+
+static bool same_bound(const Expr *a, const Expr *b) { return a && b ? expr_equal(a, b) : a == b; }
 
 /* The tensor is zero wherever the guard fails, so the guard only says where to look. */
-static bool is_zero_outside(Lowering *lowering, const Expr *read, const Expr *guard, IndexId row, IndexId column) {
-  int number = band_number(lowering, read->id);
+static bool is_zero_outside(Lowering *lowering, const Expr *read, const Expr *guard, IndexId row) {
+  int number = band_number(lowering, read->id), axis = band_column_axis(lowering, read->id);
   const Equation *equation = band_equation(lowering, number);
-  const Expr *bound = lowering->banding->bounds[number];
+  const Expr *bound = lowering->banding->bounds[number], *shift;
   if (!bound) return false;
-  return same_bounds(lowering, bound, guard, equation->indices[band_column_axis(lowering, read->id)], column,
-                     equation->indices[band_row_axis(lowering, number)], row);
+  Columns own, wanted;
+  IndexId column = band_shifted_index(lowering, read->args[axis], &shift);
+  if (!columns_within(lowering, guard, column, shift, row, &wanted)) return false;
+  if (!columns_within(lowering, bound, equation->indices[axis], integer(lowering, 0), equation->indices[band_row_axis(lowering, number)], &own)) return false;
+  return same_bound(own.low, wanted.low) && same_bound(own.high, wanted.high);
 }
 
 /* Takes a guard that compares a row with a column of the factor A out of the unit, where A is zero outside of it. */
@@ -81,16 +88,10 @@ static void take_guard(BandProduct *band) {
   const Expr *body = unit->body;
   const Expr *factors[2] = {body, NULL};
   if (body->op == OP_MUL) factors[0] = body->args[0], factors[1] = body->args[1];
-  IndexId row = band->is_sum ? band->term : band->row, column = band->is_sum ? band->row : band->term;
+  IndexId row = band->is_sum ? band->term : band->row;
   for (int n = 0; n < 2; n++) {
-    if (!factors[n] || !is_block_read(lowering, factors[n]) || !is_zero_outside(lowering, factors[n], unit->guard, row, column)) continue;
-    if (!band->is_sum) {
-      const Expr **by = ARENA_ARRAY(lowering->arena, const Expr *, lowering->kernel->index_count);
-      by[band->row] = expr_index(lowering->arena, lowering->banding->row);
-      condition_bounds(lowering->arena, unit->guard, band->term, &band->terms.low, &band->terms.high);
-      if (band->terms.low) band->terms.low = expr_substitute(lowering->arena, band->terms.low, lowering->kernel->index_count, by);
-      if (band->terms.high) band->terms.high = expr_substitute(lowering->arena, band->terms.high, lowering->kernel->index_count, by);
-    }
+    if (!factors[n] || !is_block_read(lowering, factors[n]) || !is_zero_outside(lowering, factors[n], unit->guard, row)) continue;
+    if (!band->is_sum) columns_within(lowering, unit->guard, band->term, integer(lowering, 0), band->row, &band->terms);
     unit->guard = NULL;
     return;
   }
@@ -100,15 +101,12 @@ static void take_guard(BandProduct *band) {
 static void drop_guard_of_columns(BandProduct *band) {
   Lowering *lowering = band->product.lowering;
   Unit *unit = &band->unit;
-  if (!unit->guard || band->is_sum || !is_banded(lowering, unit->target)) return;
-  const Expr *low, *high;
-  if (condition_bounds(lowering->arena, unit->guard, band->column, &low, &high) || expr_uses_index(unit->guard, band->term)) return;
-  Columns needed = lowering->banding->needed[lowering->banding->number];
-  const Expr **by = ARENA_ARRAY(lowering->arena, const Expr *, lowering->kernel->index_count);
-  by[band->row] = expr_index(lowering->arena, lowering->banding->row);
-  if (low && (!needed.low || !expr_equal(expr_substitute(lowering->arena, low, lowering->kernel->index_count, by), needed.low))) return;
-  if (high && (!needed.high || !expr_equal(expr_substitute(lowering->arena, high, lowering->kernel->index_count, by), needed.high))) return;
-  unit->guard = NULL;
+  if (!unit->guard || band->is_sum || !is_banded(lowering, unit->target) || expr_uses_index(unit->guard, band->term)) return;
+  Columns columns, needed = lowering->banding->needed[lowering->banding->number];
+  if (!columns_within(lowering, unit->guard, band->column, integer(lowering, 0), band->row, &columns)) return;
+  bool is_low = !columns.low || (needed.low && expr_equal(columns.low, needed.low));
+  bool is_high = !columns.high || (needed.high && expr_equal(columns.high, needed.high));
+  if (is_low && is_high) unit->guard = NULL;
 }
 
 static bool find_indices(BandProduct *band) {
@@ -333,7 +331,9 @@ static bool emit_sum(BandProduct *band) {
   Lowering *lowering = band->product.lowering;
   Product *product = &band->product;
   const Banding *banding = lowering->banding;
-  bool is_in_place = is_block_read(lowering, product->a) && product->a->args[band_column_axis(lowering, product->a->id)]->id == band->row;
+  const Expr *shift;
+  bool is_in_place = is_block_read(lowering, product->a) &&
+                     band_shifted_index(lowering, product->a->args[band_column_axis(lowering, product->a->id)], &shift) == band->row;
   if (!is_in_place || expr_uses_index(product->b, band->row)) return false;
   int depth_axis = product->a->arg_count - 2; /* where tiles look for it */
   if (product->a->args[depth_axis]->op != OP_INDEX || product->a->args[depth_axis]->id != band->term) return false;
@@ -347,7 +347,8 @@ static bool emit_sum(BandProduct *band) {
              size_expr(lowering->arena, product->column_panels), band->term, banding->low, banding->high);
   Columns needed = banding->needed[band_number(lowering, product->a->id)];
   const Expr *last = difference(lowering, banding->high, integer(lowering, 1));
-  Columns rows = band_block_columns(lowering, needed, band->row, banding->low, last);
+  Columns rows = band_shift(lowering, needed, expr_unary(lowering->arena, OP_NEG, shift));
+  rows = band_block_columns(lowering, rows, band->row, banding->low, last);
   const Expr *height = integer(lowering, product->tile_rows);
   band->tile_low = expr_binary(lowering->arena, OP_MUL, expr_binary(lowering->arena, OP_QUOTIENT, rows.low, height), height);
   band->tile_high = rows.high;

@@ -49,6 +49,7 @@ typedef struct Band {
                      * NONE there: the equation sums over them */
   int shared_count;
   bool has_sums;
+  bool has_blocks;  /* some target is kept for a block of rows only */
 } Band;
 
 /* One axis of a unit's target: bound by a loop around (or a constant), or free in the range of its index. */
@@ -94,6 +95,7 @@ typedef struct Group {
   bool has_failed;
   int loop_count;
   IndexId *loops; /* outermost first */
+  int row_loop;    /* in a band: the loop over the rows of the block; NONE elsewhere */
   bool is_ordered; /* the last loop but one (the last, where there is one only) runs upwards inside of one item of work */
   Block block;
   int forwarded_count;
@@ -227,6 +229,10 @@ void plan_sweeps(Lowering *lowering, const ScheduleNode *schedule);
 ScheduleNode *plan_bands(Lowering *lowering, ScheduleNode *schedule);
 /* lower_band.c: all equations of the band that begins with this node. */
 void lower_band(Lowering *lowering, const Band *band);
+/* The axis of the rows in the target of the equation at hand. */
+int band_rows_of_unit(const Lowering *lowering);
+/* The open group as loops over the block of rows. */
+void band_append_group(Lowering *lowering);
 /* The place of a row in the block that is kept of it; the index itself for tensors that are kept whole. */
 const Expr *band_index(const Lowering *lowering, TensorId tensor, int axis, const Expr *index);
 /* Gives the buffer of a tensor that is not kept whole its shape. */

@@ -102,6 +102,21 @@ void band_append(Lowering *lowering, const Unit *unit, Statement *statement) {
   block_append(&lowering->banding->block, statement);
 }
 
+int band_rows_of_unit(const Lowering *lowering) { return band_row_axis(lowering, lowering->banding->number); }
+
+void band_append_group(Lowering *lowering) {
+  const Group *group = &lowering->group;
+  Statement *body = group->block.first;
+  for (int n = group->loop_count - 1; n >= 0; n--) {
+    const Index *range = &lowering->kernel->indices[group->loops[n]];
+    const Expr *low = size_expr(lowering->arena, range->low), *high = size_expr(lowering->arena, range->high);
+    if (n == group->row_loop) low = lowering->banding->low, high = lowering->banding->high;
+    body = statement_loop(lowering->kernel, n == group->loop_count - 1 ? LOOP_VECTOR : LOOP_SEQUENTIAL, group->loops[n], low, high, body);
+  }
+  if (group->wanted) body = statement_if(lowering->kernel, group->wanted, body, NULL);
+  block_append(&lowering->banding->block, body);
+}
+
 /* Loops over what is free of the target, the rows outermost and the innermost of memory in lanes. */
 static Statement *unit_loops(Lowering *lowering, const Unit *unit, int count, const int *axes, bool is_vector, Statement *body) {
   const Banding *banding = lowering->banding;
@@ -173,6 +188,12 @@ static IndexId summed_rows(Lowering *lowering, const Unit *unit);
 static void emit_unit(Lowering *lowering, Unit *unit) {
   drop_empty_sum(lowering, unit);
   if (band_row_axis(lowering, lowering->banding->number) == NONE && unit->equation->reduce == REDUCE_NONE) return; /* it adds nothing */
+  bool is_whole_map = unit->equation->reduce == REDUCE_NONE && !is_banded(lowering, unit->target);
+  if (is_whole_map) {
+    lower_map(lowering, unit);
+    return;
+  }
+  flush_group(lowering);
   if (lowering->banding->has_tiles && band_product(lowering, unit)) return;
   if (band_row_axis(lowering, lowering->banding->number) == NONE)
     emit_sum(lowering, unit, summed_rows(lowering, unit));
@@ -218,7 +239,8 @@ static Unit unit_at(Lowering *lowering, int number) {
 
 /* What sums over the rows begins with its value. */
 static void start_sums(Lowering *lowering) {
-  const Band *band = lowering->banding->band;
+  Banding *banding = lowering->banding;
+  const Band *band = banding->band;
   for (int n = 0; n < band->count; n++) {
     if (band_row_axis(lowering, n) != NONE) continue;
     int equation = band->equations[n], rank = lowering->program->tensors[lowering->program->equations[equation].target].rank;
@@ -232,9 +254,11 @@ static void start_sums(Lowering *lowering) {
     start.reduce_count = 0;
     start.guard = start.body = NULL;
     if (!start.value) start.value = expr_number(lowering->arena, 0);
+    lowering->banding = NULL; /* it stands before the band */
     split_unit(lowering, &start, lower_map);
+    flush_group(lowering);
+    lowering->banding = banding;
   }
-  flush_group(lowering);
 }
 
 static const Expr *any_wanted(Lowering *lowering, const Band *band) {
@@ -278,6 +302,7 @@ static void emit_band(Lowering *lowering, const Band *band, bool has_tiles) {
     Unit unit = unit_at(lowering, banding.number);
     split_unit(lowering, &unit, emit_unit);
   }
+  flush_group(lowering);
   const Expr *low, *high;
   Statement *innermost, *stage = parallel_nest(lowering, band->shared_count, loops, band->has_sums ? 0 : 1, &low, &high, &innermost);
   innermost->body = statement_loop(kernel, LOOP_SEQUENTIAL, block, low, high, banding.block.first);
@@ -292,6 +317,10 @@ static void emit_both(Lowering *lowering, const Band *band) {
   TensorId target = lowering->program->equations[band->equations[number]].target;
   const Expr *rows = size_expr(lowering->arena, lowering->program->tensors[target].shape[band->shared[number * MOST_AXES + band->shared_count - 1]]);
   Block *outer = lowering->block, tiles = {0}, plain = {0};
+  if (!band->has_blocks) { /* rows that are read again: no products */
+    emit_band(lowering, band, false);
+    return;
+  }
   place_barrier(lowering, outer);
   lowering->block = &tiles;
   emit_band(lowering, band, true);

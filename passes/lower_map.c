@@ -70,9 +70,16 @@ static bool put_slots_inside(const Lowering *lowering, const Unit *unit, int cou
   return true;
 }
 
+static int find_row_loop(const Lowering *lowering, int count, const int *axes) {
+  for (int n = 0; n < count && lowering->banding; n++)
+    if (axes[n] == band_rows_of_unit(lowering)) return n;
+  return NONE;
+}
+
 static void open_group(Lowering *lowering, const Unit *unit, int count, const int *axes, const Expr *wanted) {
   Group *group = &lowering->group;
   *group = (Group){.is_open = true, .is_trial = group->is_trial, .has_failed = group->has_failed, .loop_count = count, .wanted = wanted, .source = unit->equation->source};
+  group->row_loop = find_row_loop(lowering, count, axes);
   group->loops = ARENA_ARRAY(lowering->arena, IndexId, count);
   for (int n = 0; n < count; n++) {
     const Index *range = &lowering->kernel->indices[unit->axes[axes[n]].index];
@@ -108,7 +115,7 @@ void lower_map(Lowering *lowering, Unit *unit) {
   bool is_ordered = put_slots_inside(lowering, unit, count, axes);
   const Expr *wanted = wanted_condition(lowering, unit->target);
   Group *group = &lowering->group;
-  bool joins = group->is_open && group->is_ordered == is_ordered && same_condition(group->wanted, wanted) &&
+  bool joins = group->is_open && group->is_ordered == is_ordered && group->row_loop == find_row_loop(lowering, count, axes) && same_condition(group->wanted, wanted) &&
                fits_ranges(lowering, unit, count, axes);
   if (joins) {
     Conflict conflict = {lowering, false};
@@ -153,6 +160,9 @@ void flush_group(Lowering *lowering) {
     group->forwarded_count = 0;
     return;
   }
-  end_stage(lowering, lowering->block, group_nest(lowering), group->wanted);
+  if (lowering->banding)
+    band_append_group(lowering);
+  else
+    end_stage(lowering, lowering->block, group_nest(lowering), group->wanted);
   group->forwarded_count = 0;
 }

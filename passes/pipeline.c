@@ -97,6 +97,10 @@ static void optimise(Runner *runner, const char *what, Program *program) {
     changed |= run(runner, "dead", what, program);
     if (!changed) break;
   }
+  if (run(runner, "zeros", what, program)) run(runner, "simplify", what, program);
+  run(runner, "share", what, program); /* while parts that are the same still look the same */
+  run(runner, "reciprocal", what, program);
+  run(runner, "common", what, program);
   run(runner, "order_sums", what, program);
   run(runner, "dead", what, program);
   run(runner, "hoist", what, program); /* after the others have made expressions small */

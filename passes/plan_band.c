@@ -7,6 +7,9 @@
  *   - what these equations read of each other stands at the same row throughout, so that no band waits for another;
  *   - an equation that sums over the rows is read by none of them: each band adds its part.
  * The nodes of a band are put side by side in the schedule.
+ *
+ * A band is worth while too where a row of a tensor is read once and again, first to be reduced and then with what came of it, as norms
+ * and softmax do: then it comes from memory once.
  */
 #include "passes/lower.h"
 
@@ -65,7 +68,7 @@ static void check_candidate(void *context, const Expr *expr) {
   if (expr->outside || search->plan->position[search->equation] == NONE) search->plan->is_candidate[expr->id] = false;
 }
 
-static bool find_candidates(Plan *plan) {
+static void find_candidates(Plan *plan) {
   const Program *program = plan->program;
   bool any = false;
   for (const ScheduleNode *node = plan->nodes; node; node = node->next) {
@@ -80,7 +83,6 @@ static bool find_candidates(Plan *plan) {
     ReadSearch search = {plan, n};
     visit_equation(&program->equations[n], check_candidate, &search);
   }
-  return any;
 }
 
 /* ---- members --------------------------------------------------------------------------------------------------------- */
@@ -252,11 +254,19 @@ static void add_shared(Plan *plan, const int *place) {
   plan->band.shared_count++;
 }
 
+/* The target from whose axes the shared ones are found: a candidate, or what a row is reduced to. */
+static int first_member(const Plan *plan) {
+  for (int n = 0; n < plan->band.count; n++)
+    if (plan->is_candidate[member(plan, n)->target]) return n;
+  for (int n = 0; n < plan->band.count; n++)
+    if (member(plan, n)->reduce != REDUCE_NONE) return n;
+  return 0;
+}
+
 /* The axes that all members share, the rows last: a run-time axis, if there is one along which nothing is summed. */
 static bool find_shared(Plan *plan) {
   Arena *arena = plan->lowering->arena;
-  int first = 0;
-  while (!plan->is_candidate[member(plan, first)->target]) first++;
+  int first = first_member(plan);
   TensorId tensor = member(plan, first)->target;
   int rank = plan->program->tensors[tensor].rank, rows = NONE;
   bool rows_are_summed = true;
@@ -278,6 +288,114 @@ static bool find_shared(Plan *plan) {
   add_shared(plan, place);
   plan->band.has_sums = rows_are_summed;
   return !rows_are_summed || sums_are_plain(plan, sums);
+}
+
+/* ---- rows that are read again ---------------------------------------------------------------------------------------- */
+
+enum { LONG_ROW = 64 };
+
+typedef struct RowRead {
+  const Plan *plan;
+  const Equation *equation;
+  bool found;      /* a read that has all indices of the target, and more */
+  bool is_aligned; /* every read of `of` has the same indices as `of` is defined with, from the target */
+  TensorId of;
+} RowRead;
+
+static void find_row_read(void *context, const Expr *expr) {
+  RowRead *row = context;
+  if (expr->op != OP_READ) return;
+  const Equation *equation = row->equation;
+  int rank = row->plan->program->tensors[equation->target].rank, used = 0;
+  bool is_reduced = false;
+  for (int n = 0; n < rank; n++)
+    for (int k = 0; k < expr->arg_count; k++)
+      if (is_plain(expr->args[k], equation->indices[n])) {
+        used++;
+        break;
+      }
+  for (int n = 0; n < equation->reduce_count; n++)
+    for (int k = 0; k < expr->arg_count; k++) {
+      Size extent = row->plan->program->tensors[expr->id].shape[k];
+      is_reduced |= is_plain(expr->args[k], equation->reduce_indices[n]) && (extent.symbol != NONE || extent.constant >= LONG_ROW);
+    }
+  row->found |= used == rank && is_reduced;
+}
+
+/* A reduction of a row of something, so that it needs no other than its own. */
+static bool is_row_reduction(const Plan *plan, int equation) {
+  const Equation *e = &plan->program->equations[equation];
+  if (e->reduce == REDUCE_NONE || !plan->program->tensors[e->target].rank) return false;
+  RowRead row = {.plan = plan, .equation = e};
+  expr_visit(e->body, find_row_read, &row);
+  return row.found;
+}
+
+static void find_alignment(void *context, const Expr *expr) {
+  RowRead *row = context;
+  if (expr->op != OP_READ || expr->id != row->of) return;
+  row->found = true;
+  row->is_aligned &= !expr->outside;
+  int rank = row->plan->program->tensors[row->equation->target].rank;
+  for (int k = 0; k < expr->arg_count; k++) {
+    bool is_own = false;
+    for (int n = 0; n < rank; n++) is_own |= is_plain(expr->args[k], row->equation->indices[n]);
+    row->is_aligned &= is_own;
+  }
+}
+
+/* It reads what a row is reduced to, at its own row throughout. */
+static bool follows_row(const Plan *plan, int equation, TensorId reduced) {
+  RowRead row = {.plan = plan, .equation = &plan->program->equations[equation], .is_aligned = true, .of = reduced};
+  visit_equation(row.equation, find_alignment, &row);
+  return row.found && row.is_aligned;
+}
+
+static bool is_free(const Plan *plan, int equation) {
+  return plan->position[equation] != NONE && plan->lowering->band_of[equation] == NONE && !plan->is_member[equation];
+}
+
+/* The reduction, what is computed with it from its row, and reductions that this needs as well. */
+static void gather_row(Plan *plan, int first) {
+  const Program *program = plan->program;
+  memset(plan->is_member, 0, sizeof *plan->is_member * (size_t)program->equation_count);
+  plan->is_member[first] = true;
+  int rank = program->tensors[program->equations[first].target].rank;
+  for (bool changed = true; changed;) {
+    changed = false;
+    for (int n = 0; n < program->equation_count; n++) {
+      TensorId target = program->equations[n].target;
+      if (!is_free(plan, n) || (program->equations[n].reduce != REDUCE_NONE && !is_row_reduction(plan, n))) continue;
+      bool joins = false;
+      for (int m = 0; m < program->equation_count && !joins; m++) {
+        if (!plan->is_member[m]) continue;
+        TensorId other = program->equations[m].target; /* one number for each row is what ties them */
+        joins = (program->tensors[other].rank == rank && follows_row(plan, n, other)) ||
+                (program->tensors[target].rank == rank && follows_row(plan, m, target));
+      }
+      if (joins) plan->is_member[n] = changed = true;
+    }
+  }
+}
+
+static ScheduleNode *put_together(const Plan *plan);
+static void accept(Plan *plan);
+
+static void plan_rows(Plan *plan, bool *is_tried) {
+  const Program *program = plan->program;
+  memset(plan->is_candidate, 0, sizeof *plan->is_candidate * (size_t)program->tensor_count);
+  memset(plan->is_member, 0, sizeof *plan->is_member * (size_t)program->equation_count);
+  for (const ScheduleNode *node = plan->nodes; node; node = node->next) {
+    int n = node->equation;
+    if (n == NONE || is_tried[n] || plan->position[n] == NONE || plan->lowering->band_of[n] != NONE || !is_row_reduction(plan, n)) continue;
+    gather_row(plan, n);
+    for (int m = 0; m < program->equation_count; m++) is_tried[m] |= plan->is_member[m];
+    if (!close_members(plan)) continue;
+    order_members(plan);
+    if (plan->band.count < 2 || !find_shared(plan) || plan->band.has_sums) continue;
+    plan->nodes = put_together(plan);
+    accept(plan);
+  }
 }
 
 /* ---- the whole ------------------------------------------------------------------------------------------------------- */
@@ -305,6 +423,7 @@ static void accept(Plan *plan) {
     TensorId target = member(plan, n)->target;
     lowering->band_of[plan->band.equations[n]] = lowering->band_count;
     if (!plan->is_candidate[target]) continue;
+    plan->band.has_blocks = true;
     const int *shared = &plan->band.shared[n * MOST_AXES];
     lowering->band_rows[target] = shared[plan->band.shared_count - 1] + 1;
     for (int s = 0; s + 1 < plan->band.shared_count; s++) lowering->is_folded[target * MOST_AXES + shared[s]] = true;
@@ -325,7 +444,7 @@ static ScheduleNode *plan_list(Lowering *lowering, ScheduleNode *nodes) {
   int place = 0;
   for (const ScheduleNode *node = nodes; node; node = node->next, place++)
     if (node->equation != NONE && !lowering->is_readout[node->equation]) plan.position[node->equation] = place;
-  if (!find_candidates(&plan)) return nodes;
+  find_candidates(&plan);
   bool *is_tried = ARENA_ARRAY(arena, bool, program->equation_count);
   for (int n = 0; n < program->equation_count; n++) {
     if (plan.position[n] == NONE || is_tried[n] || !plan.is_candidate[program->equations[n].target]) continue;
@@ -337,6 +456,7 @@ static ScheduleNode *plan_list(Lowering *lowering, ScheduleNode *nodes) {
     plan.nodes = put_together(&plan);
     accept(&plan);
   }
+  plan_rows(&plan, is_tried);
   return plan.nodes;
 }
 

@@ -143,6 +143,7 @@ static bool is_result(const Program *program, TensorId tensor) {
 const Expr *wanted_condition(Lowering *lowering, TensorId tensor) {
   const Program *program = lowering->program;
   if (lowering->open_count) return NULL;
+  if (lowering->banding && !is_result(program, tensor)) return NULL; /* the band as a whole is wanted */
   if (is_result(program, tensor)) return expr_given(lowering->arena, buffer_of(lowering, tensor));
   if (lowering->demands[tensor].kind == CONDITIONAL) return lowering->demands[tensor].condition;
   uint64_t results = lowering->results[tensor];
