@@ -42,30 +42,29 @@ static void add_shapes_of_runs(Known *known, const char *name, const ReferenceTe
 }
 
 /* The configs: what --config gives stands alone; else that of the reference, and what it lacks from the weights. */
-static void add_configs(const Check *check, FrontendOptions *frontend) {
+static void add_configs(Arena *arena, const Reference *reference, const Reference *weights, FrontendOptions *frontend) {
   if (frontend->config_count) return;
-  Config *configs = ARENA_ARRAY(check->arena, Config, 2);
-  const Reference *files[] = {check->reference, check->weights};
+  Config *configs = ARENA_ARRAY(arena, Config, 2);
+  const Reference *files[] = {reference, weights};
   for (int n = 0; n < 2; n++)
     if (files[n] && files[n]->config) configs[frontend->config_count++] = (Config){files[n]->config, files[n]->config_path};
   frontend->configs = configs;
 }
 
-static FrontendOptions frontend_options(const Check *check) {
-  FrontendOptions frontend = check->options->frontend;
-  const Reference *reference = check->reference;
-  Known known = {.arena = check->arena, .frontend = &frontend, .path = reference->path};
+FrontendOptions known_from_files(Arena *arena, const FrontendOptions *options, const Reference *reference, const Reference *weights) {
+  FrontendOptions frontend = *options;
+  Known known = {.arena = arena, .frontend = &frontend, .path = reference->path};
   frontend.known_shape_count = 0;
   for (int is_run = 0; is_run < 2; is_run++)
     for (int i = 0; i < reference->tensor_count; i++) {
-      const char *name = known_name(check->arena, reference->tensors[i].name);
-      if (!name || (check->weights && strncmp(name, "param.", 6) == 0)) continue;
+      const char *name = known_name(arena, reference->tensors[i].name);
+      if (!name || (weights && strncmp(name, "param.", 6) == 0)) continue;
       if (is_run) add_shapes_of_runs(&known, name, &reference->tensors[i]);
       else add_shape(&known, name, &reference->tensors[i]);
     }
   frontend.known_shapes = known.shapes;
-  add_configs(check, &frontend);
-  if (check->weights) weights_add_known(check->arena, check->weights, &frontend);
+  add_configs(arena, reference, weights, &frontend);
+  if (weights) weights_add_known(arena, weights, &frontend);
   return frontend;
 }
 
@@ -75,7 +74,7 @@ static bool has_errors(const Check *check) { return diagnostics_error_count(chec
 
 /* From the model file to entry points in this process; false after diagnostics. */
 static bool build(Check *check, Codegen *codegen) {
-  FrontendOptions frontend = frontend_options(check);
+  FrontendOptions frontend = known_from_files(check->arena, &check->options->frontend, check->reference, check->weights);
   FrontendResult read = weights_compile(check->arena, check->options->model, &frontend, check->weights, false,
                                         check->diagnostics);
   if (has_errors(check) || !read.program) return false;

@@ -3,6 +3,7 @@
 #define SEQC_DRIVER_CHECK_H
 
 #include "driver/options.h"
+#include "driver/reference.h"
 
 typedef struct CheckOptions {
   const char *model, *against;
@@ -18,5 +19,8 @@ typedef struct CheckOptions {
 /* Prints the table to options->stream, everything else to standard error. EXIT_DONE when all is within tolerance, EXIT_MODEL when
  * a line is BAD, EXIT_FILE for an unreadable file, EXIT_CALL when model and file do not fit or the model has errors. */
 ExitCode check_run(const CheckOptions *options);
+
+/* The options of the front end with what it may know from the files: shapes, and the config where none was given. `weights` may be NULL. */
+FrontendOptions known_from_files(Arena *arena, const FrontendOptions *options, const Reference *reference, const Reference *weights);
 
 #endif

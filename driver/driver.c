@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "driver/check.h"
 #include "driver/depfile.h"
+#include "driver/explain.h"
 #include "driver/files.h"
 #include "driver/options.h"
 #include "driver/run_pass.h"
@@ -102,7 +103,13 @@ static bool read_model(Run *run) {
     if (run->weights && run->read.program) weights_check(run->arena, run->read.program, run->weights, "", run->diagnostics);
     return true;
   }
-  if (run->weights) weights_add_known(run->arena, run->weights, &options->frontend);
+  if (options->against) { /* --explain */
+    const Reference *reference = reference_load(run->arena, options->against);
+    if (!reference) return false;
+    options->frontend = known_from_files(run->arena, &options->frontend, reference, run->weights);
+  } else if (run->weights) {
+    weights_add_known(run->arena, run->weights, &options->frontend);
+  }
   run->read = weights_compile(run->arena, options->input, &options->frontend, run->weights, options->emit[EMIT_AST],
                               run->diagnostics);
   if (options->emit[EMIT_AST] && run->read.ast) add_text(run, EMIT_AST, run->read.ast);
@@ -186,8 +193,13 @@ static ExitCode compile(Run *run) {
   run->codegen = codegen_create(&options->codegen, run->diagnostics);
   if (!run->codegen) return finish(run, EXIT_CALL);
   options->pipeline.machine = codegen_machine(run->codegen);
+  options->pipeline.is_reporting = options->is_explaining;
   run->lowered = pipeline_run(run->arena, run->read.program, &options->pipeline, run->diagnostics);
   if (!run->lowered.module) return finish(run, EXIT_DONE);
+  if (options->is_explaining) {
+    explain_print(stdout, run->read.program, &run->lowered, run->diagnostics);
+    return finish(run, EXIT_DONE);
+  }
   if (options->emit[EMIT_LOOPS]) {
     Text text = {.arena = run->arena};
     loops_print(&text, run->lowered.module);

@@ -276,6 +276,7 @@ static bool store(Call *call, const OptionRow *row, const char *value) {
   case OPTION_AGAINST: return set_text(&options->against, value);
   case OPTION_FORMS: return store_forms(call, value);
   case OPTION_THREADS: return store_number("--threads", value, 1, 4096, &options->threads);
+  case OPTION_EXPLAIN: return set(&options->is_explaining);
   case OPTION_DUMP: return store_pass("--dump", value, true, &options->pipeline.dump);
   case OPTION_STOP_AFTER: return store_pass("--stop-after", value, false, &options->pipeline.stop_after);
   case OPTION_DISABLE: return store_disabled(call, value);
@@ -313,7 +314,9 @@ static bool choose_emit(Options *options) {
 static bool check_together(Options *options) {
   if (!options->input) return wrong("no model file given; see seqc --help");
   if (options->is_checking && !options->against) return wrong("--check needs --against FILE, the reference data");
-  if (options->against && !options->is_checking) return wrong("--against is for --check");
+  if (options->against && !options->is_checking && !options->is_explaining) return wrong("--against is for --check and --explain");
+  if (options->is_explaining && options->is_checking) return wrong("--check and --explain are two runs");
+  if (options->is_explaining && options->output) return wrong("--explain writes no file, so -o has no meaning");
   if (options->is_checking && options->output) return wrong("--check writes no file, so -o has no meaning");
   if (options->has_forms && !options->is_checking) return wrong("--forms is for --check");
   if (options->threads && !options->is_checking)

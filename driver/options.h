@@ -47,7 +47,7 @@ typedef struct Options {
   PipelineOptions pipeline;
   CodegenOptions codegen;
   const char *config, *weights, *against; /* files, or NULL */
-  bool is_checking;
+  bool is_checking, is_explaining;
   bool has_forms;
   bool is_left_out[CHECK_FORM_COUNT]; /* forms that --check does not run */
   int threads;                        /* 0: all processors */

@@ -16,6 +16,7 @@ typedef struct Hoisting {
   const IndexId *indices; /* of the equation: of the target, then of the reduction */
   int index_count;
   bool has_costly, has_guarded, changed;
+  Report *report;
 } Hoisting;
 
 static void look_inside(void *context, const Expr *expr) {
@@ -59,6 +60,7 @@ static const Expr *make_tensor(Hoisting *hoisting, const Expr *expr) {
   equation.target = program_add_tensor(program, name, TYPE_REAL, rank, shape);
   program_add_equation(program, equation);
   hoisting->changed = true;
+  report_name(hoisting->report, report_add(hoisting->report, REPORT_HOIST, program, equation.source), program->tensors[equation.target].name);
   return program_read(program, equation.target, reads, NULL);
 }
 
@@ -81,7 +83,6 @@ static const Expr *hoist_parts(Hoisting *hoisting, const Expr *expr) {
 }
 
 bool pass_hoist(Program *program, PassContext *context) {
-  (void)context;
   bool changed = false;
   int equations = program->equation_count;
   for (int n = 0; n < equations; n++) {
@@ -90,7 +91,7 @@ bool pass_hoist(Program *program, PassContext *context) {
     IndexId *indices = ARENA_ARRAY(program->arena, IndexId, count);
     for (int k = 0; k < rank; k++) indices[k] = equation.indices[k];
     for (int k = 0; k < equation.reduce_count; k++) indices[rank + k] = equation.reduce_indices[k];
-    Hoisting hoisting = {.program = program, .equation = &equation, .indices = indices};
+    Hoisting hoisting = {.program = program, .equation = &equation, .indices = indices, .report = context->report};
     hoisting.index_count = rank;
     if (equation.value) equation.value = hoist_parts(&hoisting, equation.value);
     hoisting.index_count = count;

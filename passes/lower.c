@@ -205,9 +205,29 @@ void lower_equation(Lowering *lowering, int number) {
 
 static void lower_nodes(Lowering *lowering, const ScheduleNode *nodes);
 
+/* `sweep` is NULL where the loop is none. */
+static void report_loop(Lowering *lowering, const ScheduleNode *node, ReportKind kind, const Sweep *sweep) {
+  const Program *program = lowering->program;
+  ReportEntry *entry = report_add(lowering->context->report, kind, program, program->equations[node->members[0]].source);
+  if (!entry) return;
+  for (int m = 0; m < node->member_count; m++) {
+    TensorId target = program->equations[node->members[m]].target;
+    report_name(lowering->context->report, entry, program->tensors[target].name);
+    if (sweep && lowering->is_contracted[target]) report_other(lowering->context->report, entry, program->tensors[target].name);
+  }
+}
+
 static void lower_whole_loop(Lowering *lowering, const ScheduleNode *node) {
   fill_halos(lowering, node);
-  if (lower_sweep(lowering, node) || lower_scan(lowering, node)) return;
+  if (lower_sweep(lowering, node)) {
+    report_loop(lowering, node, REPORT_SWEEP, find_sweep(lowering, node));
+    return;
+  }
+  if (lower_scan(lowering, node)) {
+    report_loop(lowering, node, REPORT_SCAN, NULL);
+    return;
+  }
+  report_loop(lowering, node, REPORT_LOOP, NULL);
   if (lowering->open_count == MOST_LOOPS) internal_error("more than %d nested loops", MOST_LOOPS);
   Kernel *kernel = lowering->kernel;
   Block *outer = lowering->block, body = {0};

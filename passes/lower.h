@@ -240,6 +240,7 @@ void shape_band_buffer(Lowering *lowering, TensorId tensor, Buffer *buffer);
 
 /* lower_sweep.c: false when the loop is none. */
 bool lower_sweep(Lowering *lowering, const ScheduleNode *node);
+const Sweep *find_sweep(const Lowering *lowering, const ScheduleNode *node); /* or NULL */
 /* Whether lanes run along a reduction index, which is then the last of `order`, or along the innermost of the axes. */
 bool choose_lanes(Lowering *lowering, const Unit *unit, int count, const int *axes, IndexId *order);
 

@@ -226,6 +226,19 @@ bool product_recognise(Product *product) {
   return is_product(product) && distribute_guard(product, &around) && !around;
 }
 
+static void report_product(const Product *product) {
+  Lowering *lowering = product->lowering;
+  Report *report = lowering->context->report;
+  ReportEntry *entry = report_add(report, REPORT_PRODUCT, lowering->program, product->unit->equation->source);
+  if (!entry) return;
+  report_name(report, entry, lowering->program->tensors[product->unit->target].name);
+  entry->rows = product_row_total(product);
+  entry->columns = extent_of(lowering, product_axis(product, product->column));
+  for (int n = 0; n < product->outer_column_count; n++)
+    entry->columns = expr_binary(lowering->arena, OP_MUL, entry->columns, extent_of(lowering, product_axis(product, product->outer_columns[n])));
+  entry->depth = product->depth;
+}
+
 bool lower_product(Lowering *lowering, Unit *unit) {
   Product product = {.lowering = lowering, .unit = unit};
   const Expr *around;
@@ -233,6 +246,7 @@ bool lower_product(Lowering *lowering, Unit *unit) {
   product_choose_tile(&product);
   product_choose_depth(&product);
   product_choose_rows(&product);
+  report_product(&product);
   unit->guard = NULL; /* it is in the factors, or around */
   unit->body = expr_binary(lowering->arena, OP_MUL, product.a, product.b);
   const Expr *wanted = wanted_condition(lowering, unit->target);

@@ -14,7 +14,7 @@ struct Sweeping {
   Block block;
 };
 
-static const Sweep *find_sweep(const Lowering *lowering, const ScheduleNode *node) {
+const Sweep *find_sweep(const Lowering *lowering, const ScheduleNode *node) {
   for (int n = 0; n < lowering->sweep_count; n++)
     if (lowering->sweeps[n].loop == node) return &lowering->sweeps[n];
   return NULL;

@@ -10,11 +10,13 @@
 #include "ir/equations.h"
 #include "ir/loops.h"
 #include "ir/machine.h"
+#include "passes/report.h"
 
 typedef struct PassContext {
   Diagnostics *diagnostics;
   const Machine *machine;
   int optimisation; /* 0 to 3 */
+  Report *report;   /* NULL: not wanted */
 } PassContext;
 
 typedef bool EquationsPass(Program *program, PassContext *context);

@@ -110,6 +110,7 @@ static void optimise(Runner *runner, const char *what, Program *program) {
 
 static Kernel *make_kernel(Runner *runner, Program *program, EntryKind entry, bool has_step) {
   const char *what = entry_names[entry];
+  if (runner->context.report) runner->context.report->entry = entry;
   if (has_step && entry != ENTRY_INITIAL) run(runner, "carry", what, program);
   run(runner, "isolate", what, program);
   optimise(runner, what, program);
@@ -276,8 +277,12 @@ static bool has_real_source(const Program *program) {
 
 PipelineResult pipeline_run(Arena *arena, const Program *program, const PipelineOptions *options, Diagnostics *diagnostics) {
   Runner runner = {.arena = arena, .options = options};
-  runner.context = (PassContext){diagnostics, &options->machine, options->optimisation};
   PipelineResult result = {0};
+  if (options->is_reporting) {
+    result.report = ARENA_NEW(arena, Report);
+    result.report->arena = arena;
+  }
+  runner.context = (PassContext){diagnostics, &options->machine, options->optimisation, result.report};
   Program *batched = program_clone(arena, program);
   run(&runner, "batch", "model", batched);
   run(&runner, "position", "model", batched); /* before anything compares times within one call */

@@ -6,6 +6,7 @@
 #include "ir/equations.h"
 #include "ir/loops.h"
 #include "ir/machine.h"
+#include "passes/report.h"
 
 typedef struct PipelineOptions {
   int optimisation;            /* 0 to 3 */
@@ -14,6 +15,7 @@ typedef struct PipelineOptions {
   const char *stop_after;      /* pass name */
   int disable_count;
   const char *const *disabled; /* optional passes that are left out */
+  bool is_reporting;           /* decisions are recorded */
   bool is_timing;              /* --time-passes: a table to dump_stream at the end */
   FILE *dump_stream;
   Machine machine;
@@ -22,6 +24,7 @@ typedef struct PipelineOptions {
 typedef struct PipelineResult {
   Program *batched;   /* with batch axis: the interface, and the interpreter's program */
   Program *gradient;  /* differentiated, before carry: the interpreter's gradients. NULL when nothing is real */
+  Report *report;     /* of the decisions; NULL unless it was asked for */
   Module *module;     /* NULL after errors or when stopped early */
 } PipelineResult;
 
