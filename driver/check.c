@@ -1,5 +1,6 @@
 /* check.c - `seqc --check MODEL --against FILE`: the model is built as for any other use, with sizes from the file's shapes and
- * constants from its config, loaded into this process and run in every form that the file can judge.
+ * constants from its config, loaded into this process and run in every form that the file can judge. Without a file, data are drawn
+ * (check_random.c).
  */
 #include "driver/check.h"
 
@@ -72,16 +73,23 @@ FrontendOptions known_from_files(Arena *arena, const FrontendOptions *options, c
 
 static bool has_errors(const Check *check) { return diagnostics_error_count(check->diagnostics) > 0; }
 
+static FrontendResult read_model(Check *check) {
+  if (check->is_summary) return compile_with_any_sizes(check);
+  FrontendOptions frontend = known_from_files(check->arena, &check->options->frontend, check->reference, check->weights);
+  return weights_compile(check->arena, check->options->model, &frontend, check->weights, false, check->diagnostics);
+}
+
 /* From the model file to entry points in this process; false after diagnostics. */
 static bool build(Check *check, Codegen *codegen) {
-  FrontendOptions frontend = known_from_files(check->arena, &check->options->frontend, check->reference, check->weights);
-  FrontendResult read = weights_compile(check->arena, check->options->model, &frontend, check->weights, false,
-                                        check->diagnostics);
+  FrontendResult read = read_model(check);
+  check->read = read;
   if (has_errors(check) || !read.program) return false;
   PipelineOptions pipeline = check->options->pipeline;
   pipeline.machine = codegen_machine(codegen);
   check->lowered = pipeline_run(check->arena, read.program, &pipeline, check->diagnostics);
-  if (has_errors(check) || !check->lowered.module || !check_names(check)) return false;
+  if (has_errors(check) || !check->lowered.module) return false;
+  if (check->is_summary && !make_random_reference(check)) return false;
+  if (!check_names(check)) return false;
   if (!codegen_compile(codegen, check->lowered.module, check->diagnostics)) return false;
   check->model = codegen_load(codegen, check->lowered.module, check->diagnostics);
   return check->model && !has_errors(check);
@@ -109,7 +117,7 @@ static ExitCode run_forms(Check *check) {
   }
   if (!options->is_left_out[CHECK_COMPILED]) check_compiled(check);
   check_streams(check);
-  if (!options->is_left_out[CHECK_INTERPRETED]) check_interpreted(check);
+  if (!options->is_left_out[CHECK_INTERPRETED] && !check->is_summary) check_interpreted(check);
   seqrt_context_destroy(context);
   return check->is_bad ? EXIT_MODEL : EXIT_DONE;
 }
@@ -120,19 +128,59 @@ static ExitCode check_with(Check *check, Codegen *codegen) {
   return is_ready ? run_forms(check) : EXIT_CALL;
 }
 
+static ExitCode with_codegen(Check *check) {
+  Codegen *codegen = codegen_create(&check->options->codegen, check->diagnostics);
+  if (!codegen) {
+    diagnostics_print(check->diagnostics, stderr);
+    return EXIT_CALL;
+  }
+  ExitCode code = check_with(check, codegen);
+  codegen_destroy(codegen);
+  return code;
+}
+
+/* One model or layer (NULL: the model of the file) on random data. */
+static ExitCode check_layer(const CheckOptions *options, const char *layer) {
+  Arena *arena = arena_create();
+  CheckOptions own = *options;
+  if (layer) own.frontend.layer = layer;
+  Check check = {.arena = arena, .options = &own, .diagnostics = diagnostics_create(arena), .is_summary = true, .worst_difference = -1};
+  for (int form = 0; form < CHECK_FORM_COUNT; form++)
+    for (int kind = 0; kind < CHECK_KIND_COUNT; kind++) check.worst[form][kind] = -1;
+  ExitCode code = with_codegen(&check);
+  bool has_run = code == EXIT_DONE || code == EXIT_MODEL;
+  if (has_run) report_summary(&check, check.lowered.batched->name, check.read.chosen_count, check.read.chosen);
+  else fprintf(options->stream, "%s BAD: not run\n", layer ? layer : options->model);
+  arena_destroy(arena);
+  return has_run ? code : EXIT_MODEL;
+}
+
+/* Every layer of a file without model, unless one is named. */
+static ExitCode check_random(const CheckOptions *options) {
+  if (options->frontend.layer) return check_layer(options, options->frontend.layer);
+  Arena *arena = arena_create();
+  Diagnostics *diagnostics = diagnostics_create(arena);
+  int count;
+  const char **layers = frontend_layers(arena, options->model, &options->frontend, diagnostics, &count);
+  diagnostics_print(diagnostics, stderr);
+  ExitCode code = layers ? EXIT_DONE : EXIT_CALL;
+  for (int n = 0; n < count; n++) {
+    ExitCode own = check_layer(options, layers[n]);
+    if (own != EXIT_DONE) code = own;
+  }
+  arena_destroy(arena);
+  return code;
+}
+
 ExitCode check_run(const CheckOptions *options) {
+  if (!options->against) return check_random(options);
   Arena *arena = arena_create();
   Check check = {.arena = arena, .options = options, .diagnostics = diagnostics_create(arena)};
   ExitCode code = EXIT_FILE;
   check.reference = reference_load(arena, options->against);
   check.weights = options->weights ? weights_open(arena, options->weights) : NULL;
   if (check.reference) check.is_skipped = ARENA_ARRAY(arena, bool, check.reference->tensor_count);
-  if (check.reference && (check.weights || !options->weights)) {
-    Codegen *codegen = codegen_create(&options->codegen, check.diagnostics);
-    if (codegen) code = check_with(&check, codegen);
-    else code = EXIT_CALL, diagnostics_print(check.diagnostics, stderr);
-    if (codegen) codegen_destroy(codegen);
-  }
+  if (check.reference && (check.weights || !options->weights)) code = with_codegen(&check);
   weights_close(check.weights);
   arena_destroy(arena);
   return code;

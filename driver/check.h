@@ -6,12 +6,13 @@
 #include "driver/reference.h"
 
 typedef struct CheckOptions {
-  const char *model, *against;
+  const char *model, *against; /* against NULL: random data, which the interpreter judges */
   const char *weights;      /* NULL: the parameters are in `against` */
   FrontendOptions frontend; /* config and shapes are taken from the files where none are given here */
   PipelineOptions pipeline;
   CodegenOptions codegen;
   int threads; /* 0: all processors */
+  int seed;    /* of random data, where there is no `against` */
   bool is_left_out[CHECK_FORM_COUNT];
   FILE *stream;
 } CheckOptions;

@@ -63,6 +63,7 @@ static void bind_sizes_of(Check *check, const Program *program, const Port *port
 }
 
 int64_t *check_sizes(Check *check, const Program *program) {
+  if (check->symbols) return arena_copy(check->arena, check->symbols, sizeof *check->symbols * (size_t)program->symbol_count);
   int errors = diagnostics_error_count(check->diagnostics);
   int64_t *symbols = ARENA_ARRAY(check->arena, int64_t, program->symbol_count);
   for (int i = 0; i < program->port_count; i++) bind_sizes_of(check, program, &program->ports[i], symbols);

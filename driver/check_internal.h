@@ -6,12 +6,16 @@
 #include "driver/reference.h"
 #include "driver/weights.h"
 
+/* Of results. */
+typedef enum { CHECK_OUTPUTS, CHECK_STATES, CHECK_GRADIENTS, CHECK_KIND_COUNT } CheckKind;
+
 typedef struct Check {
   Arena *arena;
   const CheckOptions *options;
   Diagnostics *diagnostics;
   const Reference *reference;
   Reference *weights; /* NULL: parameters are in the reference */
+  FrontendResult read;
   PipelineResult lowered;
   int run_count;
   const char **runs;  /* suffixes of names, each of a run of its own: "text" of input.token_text; one NULL where there are none */
@@ -26,6 +30,12 @@ typedef struct Check {
   bool *is_skipped;                       /* by tensor of the reference: what no model computes */
   bool *is_compared[CHECK_FORM_COUNT];    /* by tensor of the reference */
   double *shared_error[CHECK_FORM_COUNT]; /* likewise: the smallest of all runs, for what has no suffix */
+  /* without reference data */
+  bool is_summary;          /* the largest errors are printed, and what is out of tolerance */
+  const int64_t *symbols;   /* the run-time sizes that were drawn, by symbol of the batched program */
+  const char *note;         /* to be printed beside the errors, or NULL */
+  double worst[CHECK_FORM_COUNT][CHECK_KIND_COUNT]; /* negative: nothing was compared */
+  double worst_difference;  /* likewise: of finite differences */
 } Check;
 
 /* check_runs.c: names of the file, and the separate runs that their suffixes mean. */
@@ -71,6 +81,18 @@ void report_refusal(Check *check, CheckForm form, const char *reason);
 /* After all runs: each output, state and gradient of the file that this form has no line for yet. */
 void report_missing(Check *check, CheckForm form);
 double largest_gradient(const Reference *reference);
+
+/* The error of a finite difference of the gradient of this port. */
+void report_difference(Check *check, const char *port, double error, double tolerance);
+void report_summary(const Check *check, const char *model, int chosen_count, const ChosenSize *chosen);
+
+/* check_random.c */
+
+/* The front end with values for sizes that nothing gives; no program after errors. */
+FrontendResult compile_with_any_sizes(Check *check);
+/* check->reference from random data and the interpreter, after the pipeline. Compares gradients with finite differences on the way.
+ * False after a message. */
+bool make_random_reference(Check *check);
 
 /* check_compiled.c */
 bool check_read_parameters(Check *check); /* check->parameters; false after printing why not */

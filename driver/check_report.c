@@ -11,6 +11,7 @@
 
 static const double FLOAT_TOLERANCE = 2e-5, FLOAT_GRADIENT_TOLERANCE = 3e-4, DOUBLE_TOLERANCE = 1e-12;
 static const double SMALLEST_SCALE = 1e-6;
+static const double SMALL_GRADIENT = 1e-3; /* of random data: below this share of the largest one it may be zero by algebra */
 
 static bool is_gradient(const char *tensor) { return strncmp(tensor, "grad.", 5) == 0; }
 
@@ -33,17 +34,27 @@ static double tolerance_of(CheckForm form, const ReferenceTensor *reference) {
   return is_gradient(reference->name) ? FLOAT_GRADIENT_TOLERANCE : FLOAT_TOLERANCE;
 }
 
+static CheckKind kind_of(const char *tensor) {
+  return is_gradient(tensor) ? CHECK_GRADIENTS : strncmp(tensor, "state.", 6) == 0 ? CHECK_STATES : CHECK_OUTPUTS;
+}
+
 static void print_line(Check *check, CheckForm form, const char *tensor, double error, double tolerance) {
   const ReferenceTensor *reference = reference_find(check->reference, tensor);
   if (reference) check->is_compared[form][reference - check->reference->tensors] = true;
   bool is_ok = error <= tolerance;
   if (!is_ok) check->is_bad = true;
+  if (check->is_summary) {
+    double *worst = &check->worst[form][kind_of(tensor)];
+    if (!(error <= *worst)) *worst = error;
+    if (is_ok) return;
+  }
   fprintf(check->options->stream, "%s %s %.3g %.3g %s\n", check_form_names[form], tensor, error, tolerance, is_ok ? "ok" : "BAD");
 }
 
 static double measure(const Check *check, const ReferenceTensor *reference, const double *values) {
   double scale = fmax(largest_element(reference), SMALLEST_SCALE), difference = 0;
   if (reference_has_zero_gradient(check->reference, reference->name)) scale = check->largest_gradient;
+  if (check->is_summary && is_gradient(reference->name)) scale = fmax(scale, SMALL_GRADIENT * check->largest_gradient);
   for (int64_t i = 0; i < reference->elements; i++) {
     if (values[i] == reference->values[i]) continue; /* infinities of one sign too */
     double distance = fabs(values[i] - reference->values[i]);
@@ -109,4 +120,35 @@ void report_missing(Check *check, CheckForm form) {
       if (strncmp(name, results[r], strlen(results[r])) == 0 && !check->is_compared[form][i] && !check->is_skipped[i])
         report_failure(check, form, name, "the model does not compute '%s'", name);
   }
+}
+
+void report_difference(Check *check, const char *port, double error, double tolerance) {
+  if (!(error <= check->worst_difference)) check->worst_difference = error;
+  if (error <= tolerance) return;
+  check->is_bad = true;
+  fprintf(check->options->stream, "differences grad.%s %.3g %.3g BAD\n", port, error, tolerance);
+}
+
+void report_summary(const Check *check, const char *model, int chosen_count, const ChosenSize *chosen) {
+  static const char *const kinds[CHECK_KIND_COUNT] = {"outputs", "states", "gradients"};
+  FILE *stream = check->options->stream;
+  const Program *program = check->lowered.batched;
+  fprintf(stream, "%s %s:", model, check->is_bad ? "BAD" : "ok");
+  for (int s = 0; s < program->symbol_count; s++)
+    if (check->symbols && program->symbols[s].kind != SYMBOL_POSITION)
+      fprintf(stream, " %s=%lld", program->symbols[s].kind == SYMBOL_BATCH ? "batch" : program->symbols[s].name, (long long)check->symbols[s]);
+  for (int n = 0; n < chosen_count; n++) fprintf(stream, " %s=%lld", chosen[n].name, (long long)chosen[n].value);
+  fputs("\n", stream);
+  for (int form = 0; form < CHECK_FORM_COUNT; form++) {
+    bool is_any = false;
+    for (int kind = 0; kind < CHECK_KIND_COUNT; kind++) {
+      if (check->worst[form][kind] < 0) continue;
+      if (!is_any) fprintf(stream, "  %-12s", check_form_names[form]);
+      is_any = true;
+      fprintf(stream, " %s %.2g", kinds[kind], check->worst[form][kind]);
+    }
+    if (is_any) fputs("\n", stream);
+  }
+  if (check->worst_difference >= 0) fprintf(stream, "  %-12s gradients %.2g\n", "differences", check->worst_difference);
+  if (check->note) fprintf(stream, "  %s\n", check->note);
 }

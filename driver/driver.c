@@ -220,6 +220,7 @@ static ExitCode check(const Options *options) {
       .pipeline = options->pipeline,
       .codegen = options->codegen,
       .threads = options->threads,
+      .seed = options->seed ? options->seed : 1,
       .stream = stdout,
   };
   memcpy(check.is_left_out, options->is_left_out, sizeof check.is_left_out);

@@ -275,6 +275,8 @@ static bool store(Call *call, const OptionRow *row, const char *value) {
   case OPTION_CHECK: return set(&options->is_checking);
   case OPTION_AGAINST: return set_text(&options->against, value);
   case OPTION_FORMS: return store_forms(call, value);
+  case OPTION_LAYER: return set_text(&options->frontend.layer, value);
+  case OPTION_SEED: return store_number("--seed", value, 1, 1 << 30, &options->seed);
   case OPTION_THREADS: return store_number("--threads", value, 1, 4096, &options->threads);
   case OPTION_EXPLAIN: return set(&options->is_explaining);
   case OPTION_DUMP: return store_pass("--dump", value, true, &options->pipeline.dump);
@@ -313,12 +315,13 @@ static bool choose_emit(Options *options) {
 
 static bool check_together(Options *options) {
   if (!options->input) return wrong("no model file given; see seqc --help");
-  if (options->is_checking && !options->against) return wrong("--check needs --against FILE, the reference data");
+  if (options->is_checking && !options->against && options->weights) return wrong("--check takes --weights only with --against FILE, the reference data");
   if (options->against && !options->is_checking && !options->is_explaining) return wrong("--against is for --check and --explain");
   if (options->is_explaining && options->is_checking) return wrong("--check and --explain are two runs");
   if (options->is_explaining && options->output) return wrong("--explain writes no file, so -o has no meaning");
   if (options->is_checking && options->output) return wrong("--check writes no file, so -o has no meaning");
   if (options->has_forms && !options->is_checking) return wrong("--forms is for --check");
+  if (options->seed && (!options->is_checking || options->against)) return wrong("--seed is for --check without --against");
   if (options->threads && !options->is_checking)
     return wrong("--threads is for --check; compiled code takes its threads from the caller");
   if ((options->dependency_file || options->dependency_target) && !options->has_dependencies && !options->has_only_dependencies)

@@ -51,6 +51,7 @@ typedef struct Options {
   bool has_forms;
   bool is_left_out[CHECK_FORM_COUNT]; /* forms that --check does not run */
   int threads;                        /* 0: all processors */
+  int seed;                           /* of --check without reference; 0: not given */
   bool has_dependencies, has_only_dependencies;
   const char *dependency_file, *dependency_target;
   const char *run_pass; /* for tests of one pass: the equations it leaves are the output */

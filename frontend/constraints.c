@@ -153,6 +153,26 @@ static bool try_constants(Elaboration *elaboration, bool with_defaults, bool is_
   return has_progress;
 }
 
+/* Gives a value to one size that nothing else gives: first those of the model, whose shapes the others follow. */
+static bool choose_size(Elaboration *elaboration) {
+  const FrontendOptions *options = elaboration->options;
+  if (!options->free_size_count) return false;
+  const Name *open = NULL;
+  for (int n = 0; n < elaboration->size_count; n++) {
+    const Name *name = elaboration->sizes[n];
+    if (!cell_root(name->cell)->is_known && (!open || (open->value_scope->call && !name->value_scope->call))) open = name;
+  }
+  for (int n = 0; n < elaboration->constant_count && !open; n++) {
+    const Name *name = elaboration->constants[n];
+    bool is_config = name->value->kind == NODE_NAME && !strncmp(name->value->text, "config.", 7);
+    if (name->known.kind == VALUE_UNKNOWN && !cell_root(name->cell)->is_known && is_config) open = name;
+  }
+  if (!open) return false;
+  ChosenSize chosen = {open->text, options->free_sizes[elaboration->chosen_count % options->free_size_count]};
+  ARENA_PUSH(elaboration->arena, elaboration->chosen, elaboration->chosen_count, chosen);
+  return cell_set(elaboration, open->cell, size_constant(chosen.value), open->source, NULL, open->source, open->text);
+}
+
 void solve_sizes(Elaboration *elaboration, bool with_weak) {
   int first = 0;
   for (bool is_backwards = false;; is_backwards = !is_backwards) {
@@ -169,6 +189,6 @@ void solve_sizes(Elaboration *elaboration, bool with_weak) {
       Constraint *constraint = &elaboration->constraints[n];
       if (!constraint->is_done) has_progress = try_constraint(elaboration, constraint, true);
     }
-    if (!has_progress) return;
+    if (!has_progress && !choose_size(elaboration)) return;
   }
 }

@@ -55,9 +55,9 @@ static Program *run_stages(Elaboration *elaboration, const Node *model) {
   return finish_program(elaboration);
 }
 
-Program *elaborate(Arena *arena, Library *library, const FrontendOptions *options, Diagnostics *diagnostics) {
-  const Node *model = library_entry(library, diagnostics);
-  if (!model) return NULL;
+void elaborate(Arena *arena, Library *library, const FrontendOptions *options, Diagnostics *diagnostics, FrontendResult *out_result) {
+  const Node *model = library_entry(library, options->layer, diagnostics);
+  if (!model) return;
   Elaboration *elaboration = ARENA_NEW(arena, Elaboration);
   elaboration->arena = arena;
   elaboration->diagnostics = diagnostics;
@@ -68,8 +68,10 @@ Program *elaborate(Arena *arena, Library *library, const FrontendOptions *option
   elaboration->batch = program_add_symbol(elaboration->draft, SYMBOL_BATCH, "B");
   Program *program = config_open(elaboration) ? run_stages(elaboration, model) : NULL;
   config_close(elaboration);
-  if (!program || has_errors(elaboration)) return NULL;
+  out_result->chosen_count = elaboration->chosen_count;
+  out_result->chosen = elaboration->chosen;
+  if (!program || has_errors(elaboration)) return;
   const char *violation = equations_verify(program);
   if (violation) internal_error("the front end made an illegal program: %s", violation);
-  return program;
+  out_result->program = program;
 }

@@ -179,6 +179,7 @@ Program *finish_program(Elaboration *elaboration);
 void add_parameter_ports(Elaboration *elaboration, Program *program, const TensorId *tensors);
 void add_ignored(Elaboration *elaboration, Program *program);
 
-Program *elaborate(Arena *arena, Library *library, const FrontendOptions *options, Diagnostics *diagnostics);
+/* Fills the program (NULL after errors) and the chosen sizes of the result. */
+void elaborate(Arena *arena, Library *library, const FrontendOptions *options, Diagnostics *diagnostics, FrontendResult *out_result);
 
 #endif

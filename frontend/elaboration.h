@@ -312,6 +312,8 @@ struct Elaboration {
   int ignore_count;
   IgnoreEntry *ignores;
   bool guesses_types; /* of tensors in a cycle */
+  int chosen_count; /* from options->free_sizes */
+  ChosenSize *chosen;
   /* the objective */
   Scope *objective;
   Entity *objective_row;

@@ -37,16 +37,30 @@ typedef struct FrontendOptions {
   const Config *configs;
   int known_shape_count;
   const KnownShape *known_shapes; /* of two with one name the first holds */
+  const char *layer;       /* of the file or its imports, compiled as if it were the model; NULL: the model, or the only layer */
+  int free_size_count;     /* sizes that nothing gives get these values, over and over; 0: they are errors */
+  const int64_t *free_sizes;
 } FrontendOptions;
+
+/* A size that got its value from free_sizes. */
+typedef struct ChosenSize {
+  const char *name;
+  int64_t value;
+} ChosenSize;
 
 typedef struct FrontendResult {
   Program *program;    /* NULL after errors */
   const char *ast;     /* the syntax tree as text, when asked for */
   int file_count;      /* every file read, for -M: the model first */
   const char **files;
+  int chosen_count;
+  const ChosenSize *chosen;
 } FrontendResult;
 
 /* `path` NULL or "-" reads standard input. Errors go to `diagnostics`. */
 FrontendResult frontend_compile(Arena *arena, const char *path, const FrontendOptions *options, bool wants_ast, Diagnostics *diagnostics);
+
+/* The names of what can be compiled alone: the layers of the file, or NULL alone for its model. NULL after errors. */
+const char **frontend_layers(Arena *arena, const char *path, const FrontendOptions *options, Diagnostics *diagnostics, int *out_count);
 
 #endif

@@ -194,7 +194,14 @@ const Node *library_find(const Library *library, const char *name) {
   return NULL;
 }
 
-const Node *library_entry(const Library *library, Diagnostics *diagnostics) {
+const Node *library_entry(const Library *library, const char *layer_name, Diagnostics *diagnostics) {
+  SourceRange start = {library->main_file, 1, 1, 1, 1};
+  if (layer_name) {
+    const Node *named = library_find(library, layer_name);
+    if (named && named->kind == NODE_LAYER) return named;
+    diagnostics_error(diagnostics, start, "there is no layer '%s' in this file and what it imports", layer_name);
+    return NULL;
+  }
   const Node *model = NULL, *layer = NULL;
   int layer_count = 0;
   for (int n = 0; n < library->main_definitions.count; n++) {
@@ -211,9 +218,8 @@ const Node *library_entry(const Library *library, Diagnostics *diagnostics) {
     }
   }
   if (model || layer_count == 1) return model ? model : layer;
-  SourceRange start = {library->main_file, 1, 1, 1, 1};
   if (layer_count == 0) diagnostics_error(diagnostics, start, "there is no model and no layer in this file");
   else
-    diagnostics_error(diagnostics, start, "there are %d layers and no model: nothing says what is to be compiled", layer_count);
+    diagnostics_error(diagnostics, start, "there are %d layers and no model: nothing says what is to be compiled; --layer NAME does", layer_count);
   return NULL;
 }

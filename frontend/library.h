@@ -18,8 +18,8 @@ typedef struct Library {
 /* Reads the model and its imports; NULL after errors that leave nothing to go on with. */
 Library *library_load(Arena *arena, const char *path, const FrontendOptions *options, Diagnostics *diagnostics);
 const Node *library_find(const Library *library, const char *name);
-/* What is compiled: the model, or the one layer. NULL after an error. */
-const Node *library_entry(const Library *library, Diagnostics *diagnostics);
+/* What is compiled: the layer of this name, or with NULL the model, or the one layer. NULL after an error. */
+const Node *library_entry(const Library *library, const char *layer_name, Diagnostics *diagnostics);
 
 unsigned string_hash(const char *text);
 

@@ -20,7 +20,11 @@ wrong "there is no pass 'nothing'" --dump=nothing model.seq
 wrong "there is no pass 'all'" --stop-after=all model.seq
 wrong "unknown topic 'me'" --help=me
 wrong "one model at a time: 'model.seq' and 'other.seq'" model.seq other.seq
-wrong '--check needs --against FILE' --check model.seq
+wrong '--check takes --weights only with --against FILE' --check --weights x model.seq
+wrong '--seed is for --check without --against' --seed 2 model.seq
+wrong "'--seed' needs a number from 1" --check --seed=0 model.seq
+wrong '--check and --explain are two runs' --check --explain model.seq
+wrong '--explain writes no file' --explain model.seq -o model.txt
 wrong '--against is for --check' --against x.safetensors model.seq
 wrong '--threads is for --check' --threads 2 model.seq
 wrong "'--threads' needs a number from 1" --check --against x --threads zwei model.seq
