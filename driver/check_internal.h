@@ -35,6 +35,8 @@ typedef struct Check {
   const int64_t *symbols;   /* the run-time sizes that were drawn, by symbol of the batched program */
   const char *note;         /* to be printed beside the errors, or NULL */
   double worst[CHECK_FORM_COUNT][CHECK_KIND_COUNT]; /* negative: nothing was compared */
+  struct KeptBits *kept;    /* results of the first run of the whole sequence, for those with other threads */
+  int kept_count;
   double worst_difference;  /* likewise: of finite differences */
 } Check;
 

@@ -51,6 +51,24 @@ static void print_line(Check *check, CheckForm form, const char *tensor, double 
   fprintf(check->options->stream, "%s %s %.3g %.3g %s\n", check_form_names[form], tensor, error, tolerance, is_ok ? "ok" : "BAD");
 }
 
+typedef struct KeptBits {
+  const char *tensor;
+  const double *values;
+} KeptBits;
+
+/* The first run keeps, the others must give the same bits. */
+static void compare_bits(Check *check, const char *tensor, const double *values, int64_t elements) {
+  for (int n = 0; n < check->kept_count; n++) {
+    if (strcmp(check->kept[n].tensor, tensor) != 0) continue;
+    if (elements == 0 || memcmp(check->kept[n].values, values, sizeof *values * (size_t)elements) == 0) return;
+    check->is_bad = true;
+    fprintf(check->options->stream, "threads %s BAD: other bits with another number of threads\n", tensor);
+    return;
+  }
+  KeptBits kept = {tensor, values};
+  ARENA_PUSH(check->arena, check->kept, check->kept_count, kept);
+}
+
 static double measure(const Check *check, const ReferenceTensor *reference, const double *values) {
   double scale = fmax(largest_element(reference), SMALLEST_SCALE), difference = 0;
   if (reference_has_zero_gradient(check->reference, reference->name)) scale = check->largest_gradient;
@@ -65,6 +83,7 @@ static double measure(const Check *check, const ReferenceTensor *reference, cons
 
 void report_values(Check *check, CheckForm form, const char *tensor, const double *values) {
   const ReferenceTensor *reference = reference_find(check->reference, tensor);
+  if (check->is_summary && form == CHECK_COMPILED) compare_bits(check, tensor, values, reference->elements);
   print_line(check, form, tensor, measure(check, reference, values), tolerance_of(form, reference));
 }
 

@@ -195,11 +195,11 @@ static void count_operations(void *context, const Expr *expr) {
   else if (!adds_product && expr->op != OP_TO_REAL && expr->op != OP_STOP_GRADIENT && expr->op != OP_NEG) cost->multiply_adds++;
 }
 
-/* Along the loop's axis, and that of the batch, there is one step and one row. */
+/* Along the loop's axis, that of pieces and that of the batch, there is one step and one row. */
 static bool is_counted(const Program *program, const Equation *equation, int axis, const char *step) {
   Size size = program->tensors[equation->target].shape[axis];
-  bool is_batch = size.symbol != NONE && program->symbols[size.symbol].kind == SYMBOL_BATCH;
-  return !is_batch && strcmp(program->indices[equation->indices[axis]].name, step) != 0;
+  SymbolKind kind = size.symbol != NONE ? program->symbols[size.symbol].kind : SYMBOL_LENGTH;
+  return kind != SYMBOL_BATCH && kind != SYMBOL_DERIVED && strcmp(program->indices[equation->indices[axis]].name, step) != 0;
 }
 
 static void add_cost(const Program *program, const Equation *equation, const char *step, Cost *total) {
@@ -223,13 +223,24 @@ static void add_cost(const Program *program, const Equation *equation, const cha
   total->functions += elements * (value.functions + terms * body.functions);
 }
 
+/* The equation is one of those that a split made of the named ones. */
+static bool is_of_pieces(const Explainer *explainer, const ReportEntry *entry, int equation) {
+  static const char *const phases[] = {"local", "factor", "piece"};
+  const char *target = entry->program->tensors[entry->program->equations[equation].target].name;
+  for (int n = 0; n < entry->name_count; n++)
+    for (int k = 0; k < 3; k++)
+      if (strcmp(target, arena_format(explainer->arena, "%s.%s", entry->names[n], phases[k])) == 0) return true;
+  return false;
+}
+
 /* Of what the loop of the forward kernel was left with. */
 static void print_cost(const Explainer *explainer, const Recurrence *recurrence, const ReportEntry *forward) {
   Cost cost = {0};
   const Program *program = explainer->found.program;
-  const char *step = program->indices[recurrence->loop->index].name;
+  bool is_split = forward->kind == REPORT_SPLIT;
+  const char *step = is_split ? "s" : program->indices[recurrence->loop->index].name;
   for (int n = 0; n < forward->program->equation_count; n++)
-    if (has_name(forward, forward->program->tensors[forward->program->equations[n].target].name))
+    if (is_split ? is_of_pieces(explainer, forward, n) : has_name(forward, forward->program->tensors[forward->program->equations[n].target].name))
       add_cost(forward->program, &forward->program->equations[n], step, &cost);
   int64_t bytes = 0;
   for (int s = 0; s < recurrence->state_count; s++) {

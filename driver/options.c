@@ -237,6 +237,17 @@ static bool store_optimisation(Call *call, const char *level) {
   return true;
 }
 
+static bool store_scan(Call *call, const char *how) {
+  enum { USUAL_PIECE = 64, LONGEST_PIECE = 1 << 20 };
+  int *steps = &call->options->pipeline.piece_steps;
+  *steps = 0;
+  if (strcmp(how, "sequential") == 0) return true;
+  *steps = USUAL_PIECE;
+  if (strcmp(how, "split") == 0) return true;
+  if (how[0] < '0' || how[0] > '9') return wrong("-fscan: unknown way '%s'; there are sequential, split, or a number of steps", how);
+  return store_number("-fscan", how, 2, LONGEST_PIECE, steps);
+}
+
 static bool store_cpu(Options *options, const char *name) {
   options->codegen.cpu = name;
   options->has_cpu_help = strcmp(name, "help") == 0;
@@ -265,6 +276,7 @@ static bool store(Call *call, const OptionRow *row, const char *value) {
   case OPTION_WEIGHTS: return set_text(&options->weights, value);
   case OPTION_OPTIMISE: return store_optimisation(call, value);
   case OPTION_DEBUG_LINES: return set(&options->codegen.has_debug_lines);
+  case OPTION_SCAN: return store_scan(call, value);
   case OPTION_TARGET: return set_text(&options->codegen.target, value);
   case OPTION_CPU: return store_cpu(options, value);
   case OPTION_FEATURES: return set_text(&options->codegen.features, value);

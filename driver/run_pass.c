@@ -22,7 +22,7 @@ static const PassRow pass_rows[] = {
 const char *run_pass(Arena *arena, Program *program, const char *name, Diagnostics *diagnostics) {
   static const Machine machine = {
       .lanes = 8, .registers = 16, .tile_rows = 6, .tile_vectors = 2, .l1_bytes = 32768, .l2_bytes = 1 << 20};
-  PassContext context = {.diagnostics = diagnostics, .machine = &machine, .optimisation = 2};
+  PassContext context = {.diagnostics = diagnostics, .machine = &machine, .optimisation = 2, .piece_steps = 4};
   for (size_t row = 0; row < sizeof pass_rows / sizeof pass_rows[0]; row++) {
     if (strcmp(pass_rows[row].name, name) != 0) continue;
     pass_rows[row].run(program, &context);

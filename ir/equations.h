@@ -40,7 +40,8 @@ typedef enum {
   SYMBOL_CAPACITY_IN,  /* steps that the state which a call comes with has room for */
   SYMBOL_CAPACITY_OUT, /* that the one which it leaves has room for */
   SYMBOL_MOVED,        /* steps done before that are copied from the one to the other */
-  SYMBOL_DERIVED       /* computed from the symbols before it */
+  /* again everywhere */
+  SYMBOL_DERIVED       /* computed from the symbols before it; at least 0 */
 } SymbolKind;
 typedef struct Symbol {
   SymbolKind kind;

@@ -19,9 +19,11 @@ static const char *check_symbols(const Program *program) {
   for (int n = 0; n < program->symbol_count; n++) {
     const Symbol *symbol = &program->symbols[n];
     if (!symbol->name || !*symbol->name) return arena_format(program->arena, "symbol %d has no name", n);
-    if (symbol->kind >= SYMBOL_CAPACITY_IN || symbol->formula)
+    if (symbol->kind >= SYMBOL_CAPACITY_IN && symbol->kind <= SYMBOL_MOVED)
       return arena_format(program->arena, "'%s' is %s, which belongs to kernels", symbol->name, symbol_kind_names[symbol->kind]);
-    if (symbol->kind != SYMBOL_LENGTH && seen[symbol->kind]++)
+    if ((symbol->kind == SYMBOL_DERIVED) != (symbol->formula != NULL))
+      return arena_format(program->arena, "'%s' has a formula and is not derived, or the other way round", symbol->name);
+    if (symbol->kind != SYMBOL_LENGTH && symbol->kind != SYMBOL_DERIVED && seen[symbol->kind]++)
       return arena_format(program->arena, "'%s' is a second %s", symbol->name, symbol_kind_names[symbol->kind]);
     for (int m = 0; m < n; m++)
       if (!strcmp(program->symbols[m].name, symbol->name))

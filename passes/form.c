@@ -12,6 +12,7 @@
 struct FormContext {
   Program *program;
   const ScheduleNode *loop;
+  const Around *around;
   Form **forms;      /* by equation, NULL until known */
   int *time_axes;    /* by tensor: the axis of the loop, NONE for others */
   const Equation *equation;
@@ -151,9 +152,29 @@ typedef struct MemberSearch {
   bool found;
 } MemberSearch;
 
+/* The axis of a target that a loop runs over, or NONE. */
+static int loop_axis(const Program *program, const ScheduleNode *loop, TensorId target) {
+  for (int m = 0; m < loop->member_count; m++)
+    if (program->equations[loop->members[m]].target == target) return loop->axes[m];
+  return NONE;
+}
+
+bool same_turn(const Program *program, const Around *around, const Equation *user, const Expr *read) {
+  for (int n = 0; n < around->count; n++) {
+    int there = loop_axis(program, around->loops[n], read->id), here = loop_axis(program, around->loops[n], user->target);
+    if (there == NONE || here == NONE) continue;
+    if (read->args[there]->op != OP_INDEX || read->args[there]->id != user->indices[here]) return false;
+  }
+  return true;
+}
+
+static bool is_carried(const FormContext *context, const Expr *read) {
+  return read->op == OP_READ && context->time_axes[read->id] != NONE && same_turn(context->program, context->around, context->equation, read);
+}
+
 static void find_member(void *search_context, const Expr *expr) {
   MemberSearch *search = search_context;
-  if (expr->op == OP_READ && search->context->time_axes[expr->id] != NONE) search->found = true;
+  if (is_carried(search->context, expr)) search->found = true;
 }
 
 static bool contains_member(const FormContext *context, const Expr *expr) {
@@ -195,7 +216,7 @@ static Form substituted(FormContext *context, const Form *form, const Equation *
 static Form read_form(FormContext *context, const Expr *read) {
   Program *program = context->program;
   Arena *arena = program->arena;
-  int axis = context->time_axes[read->id];
+  int axis = is_carried(context, read) ? context->time_axes[read->id] : NONE;
   for (int n = 0; n < read->arg_count; n++)
     if (contains_member(context, read->args[n])) return nonlinear(read, "a carried value chooses what is read");
   if (axis == NONE) return read->outside && contains_member(context, read->outside) ? nonlinear(read, "a carried value stands for what lies outside") : constant_form(read);
@@ -322,9 +343,9 @@ const Form *form_of(FormContext *context, int number) {
   return result;
 }
 
-FormContext *forms_create(Program *program, const ScheduleNode *loop) {
+FormContext *forms_create(Program *program, const ScheduleNode *loop, const Around *around) {
   FormContext *context = ARENA_NEW(program->arena, FormContext);
-  *context = (FormContext){.program = program, .loop = loop};
+  *context = (FormContext){.program = program, .loop = loop, .around = around};
   context->forms = ARENA_ARRAY(program->arena, Form *, program->equation_count);
   context->time_axes = ARENA_ARRAY(program->arena, int, program->tensor_count);
   for (TensorId n = 0; n < program->tensor_count; n++) context->time_axes[n] = NONE;

@@ -39,8 +39,17 @@ typedef struct Form {
 
 typedef struct FormContext FormContext;
 
+enum { MOST_AROUND = 8 };
+
+/* Loops around a loop, the outermost first. What is read of another turn of theirs does not change inside. */
+typedef struct Around {
+  int count;
+  const ScheduleNode *loops[MOST_AROUND];
+} Around;
+bool same_turn(const Program *program, const Around *around, const Equation *user, const Expr *read);
+
 /* For the equations of one loop without loops inside. Fresh indices are added to the program. */
-FormContext *forms_create(Program *program, const ScheduleNode *loop);
+FormContext *forms_create(Program *program, const ScheduleNode *loop, const Around *around);
 /* Of a member of the loop, in terms of the indices of its equation. */
 const Form *form_of(FormContext *context, int equation);
 

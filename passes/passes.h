@@ -16,6 +16,7 @@ typedef struct PassContext {
   Diagnostics *diagnostics;
   const Machine *machine;
   int optimisation; /* 0 to 3 */
+  int64_t piece_steps; /* recurrences are split over time into pieces of so many; 0: they are not */
   Report *report;   /* NULL: not wanted */
 } PassContext;
 

@@ -97,6 +97,10 @@ static void optimise(Runner *runner, const char *what, Program *program) {
     changed |= run(runner, "dead", what, program);
     if (!changed) break;
   }
+  if (run(runner, "split_time", what, program)) {
+    run(runner, "simplify", what, program);
+    run(runner, "dead", what, program);
+  }
   if (run(runner, "zeros", what, program)) run(runner, "simplify", what, program);
   run(runner, "share", what, program); /* while parts that are the same still look the same */
   run(runner, "reciprocal", what, program);
@@ -282,7 +286,7 @@ PipelineResult pipeline_run(Arena *arena, const Program *program, const Pipeline
     result.report = ARENA_NEW(arena, Report);
     result.report->arena = arena;
   }
-  runner.context = (PassContext){diagnostics, &options->machine, options->optimisation, result.report};
+  runner.context = (PassContext){diagnostics, &options->machine, options->optimisation, options->piece_steps, result.report};
   Program *batched = program_clone(arena, program);
   run(&runner, "batch", "model", batched);
   run(&runner, "position", "model", batched); /* before anything compares times within one call */

@@ -15,6 +15,7 @@ typedef struct PipelineOptions {
   const char *stop_after;      /* pass name */
   int disable_count;
   const char *const *disabled; /* optional passes that are left out */
+  int piece_steps;             /* of a recurrence split over time; 0: none is */
   bool is_reporting;           /* decisions are recorded */
   bool is_timing;              /* --time-passes: a table to dump_stream at the end */
   FILE *dump_stream;

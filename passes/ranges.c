@@ -7,7 +7,10 @@
 
 Ranges program_ranges(const Program *program) { return (Ranges){program->arena, program->symbols, program->indices}; }
 
-static int64_t least_of(const Ranges *ranges, int symbol) { return ranges->symbols[symbol].kind == SYMBOL_POSITION ? 0 : 1; }
+static int64_t least_of(const Ranges *ranges, int symbol) {
+  SymbolKind kind = ranges->symbols[symbol].kind;
+  return kind == SYMBOL_POSITION || kind == SYMBOL_DERIVED ? 0 : 1;
+}
 
 /* The coefficients of the symbols of a sum. */
 typedef struct SymbolSum {

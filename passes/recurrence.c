@@ -179,7 +179,7 @@ static void find_state(void *context, const Expr *expr) {
   StateSearch *search = context;
   const Recurrence *recurrence = search->classifier->recurrence;
   const Program *program = search->classifier->program;
-  if (expr->op != OP_READ) return;
+  if (expr->op != OP_READ || !same_turn(program, &recurrence->around, search->equation, expr)) return;
   for (int m = 0; m < recurrence->loop->member_count; m++) {
     if (program->equations[recurrence->loop->members[m]].target != expr->id) continue;
     const Expr *time = expr_index(program->arena, search->equation->indices[search->axis]);
@@ -450,31 +450,39 @@ static void find_forms(const Classifier *classifier) {
   recurrence->has_products = axes >= 2 || recurrence->class == RECURRENCE_LOW_RANK;
 }
 
-Recurrence recurrence_classify(Program *program, const ScheduleNode *loop, const Recurrences *earlier) {
-  Recurrence recurrence = {.loop = loop, .scale = NONE, .culprit_equation = NONE};
+bool recurrence_same_turn(const Program *program, const Recurrence *recurrence, const Equation *user, const Expr *read) {
+  return same_turn(program, &recurrence->around, user, read);
+}
+
+static Recurrence classify(Program *program, const ScheduleNode *loop, const Around *around, const Recurrences *earlier) {
+  Recurrence recurrence = {.loop = loop, .around = *around, .scale = NONE, .culprit_equation = NONE};
   Size extent = program->indices[loop->index].high;
   recurrence.is_over_stream = extent.symbol != NONE && program->symbols[extent.symbol].kind == SYMBOL_STREAM;
   for (const ScheduleNode *node = loop->body; node; node = node->next)
     if (node->equation == NONE) return recurrence;
   Classifier classifier = {.program = program, .recurrence = &recurrence, .earlier = earlier};
-  find_states(&classifier, forms_create(program, loop));
+  find_states(&classifier, forms_create(program, loop, around));
   recurrence.class = classify_forms(&classifier);
   find_forms(&classifier);
   return recurrence;
 }
 
-static void find_in(Recurrences *found, const ScheduleNode *nodes) {
+static void find_in(Recurrences *found, const ScheduleNode *nodes, const Around *around) {
   for (const ScheduleNode *node = nodes; node; node = node->next) {
     if (node->equation != NONE) continue;
-    Recurrence recurrence = recurrence_classify(found->program, node, found);
+    Recurrence recurrence = classify(found->program, node, around, found);
     ARENA_PUSH(found->program->arena, found->items, found->count, recurrence);
-    find_in(found, node->body);
+    Around inner = *around;
+    if (inner.count == MOST_AROUND) continue; /* as deep as lowering goes */
+    inner.loops[inner.count++] = node;
+    find_in(found, node->body, &inner);
   }
 }
 
 Recurrences recurrences_find(const Program *program, Diagnostics *diagnostics) {
   Recurrences found = {.program = program_clone(program->arena, program)};
   const ScheduleNode *schedule = schedule_create(found.program, diagnostics);
-  if (schedule) find_in(&found, schedule);
+  Around none = {0};
+  if (schedule) find_in(&found, schedule, &none);
   return found;
 }

@@ -34,6 +34,7 @@ enum { MOST_BLOCK = 8 }; /* rows of a matrix whose products are cheaper than the
 
 typedef struct Recurrence {
   const ScheduleNode *loop;
+  Around around;      /* the loops in which it stands */
   bool is_over_stream;
   bool is_constant;   /* affine ones: coefficients do not depend on the step */
   RecurrenceClass class;
@@ -56,7 +57,7 @@ typedef struct Recurrences {
 
 /* All cycles of the program. Those that no order computes are diagnostics; then `count` is 0. */
 Recurrences recurrences_find(const Program *program, Diagnostics *diagnostics);
-/* One loop of a schedule of this program. `earlier` gives the loops before it. */
-Recurrence recurrence_classify(Program *program, const ScheduleNode *loop, const Recurrences *earlier);
+/* A read in an equation of the loop is of the same turn of the loops around it. */
+bool recurrence_same_turn(const Program *program, const Recurrence *recurrence, const Equation *user, const Expr *read);
 
 #endif
