@@ -23,7 +23,8 @@
 static bool is_long(const Program *program, const ScheduleNode *loop, int64_t steps) {
   Size extent = program->indices[loop->index].high;
   if (extent.symbol == NONE) return extent.constant > steps;
-  return extent.constant == 0 && program->symbols[extent.symbol].kind != SYMBOL_BATCH;
+  SymbolKind kind = program->symbols[extent.symbol].kind;
+  return extent.constant == 0 && (kind == SYMBOL_STREAM || kind == SYMBOL_LENGTH);
 }
 
 typedef struct EqualSearch {
