@@ -21,7 +21,7 @@ static const double DIFFERENCE_TOLERANCE = 1e-5;
 /* Small, odd and different. Some models fit together for few sizes only (a width that is heads times channels): then others are tried. */
 static void draw_sizes(seqrt_random *random, int attempt, int64_t *sizes) {
   static const int64_t odd[] = {3, 5, 7};
-  int64_t shuffled[] = {1, 2, 3, 4, 5, 6, 7, 8};
+  int64_t shuffled[] = {1, 2, 3, 4, 5, 6, 7, 8, 12, 16};
   enum { COUNT = sizeof shuffled / sizeof *shuffled };
   for (int n = COUNT - 1; n > 0; n--) {
     int m = (int)((n + 1) * seqrt_random_uniform(random));
@@ -29,24 +29,26 @@ static void draw_sizes(seqrt_random *random, int attempt, int64_t *sizes) {
     shuffled[n] = shuffled[m];
     shuffled[m] = kept;
   }
-  for (int n = 0; n < MOST_SIZES; n++) sizes[n] = attempt < 3 ? odd[(n + attempt) % 3] : shuffled[n % COUNT];
+  for (int n = 0; n < MOST_SIZES; n++) {
+    sizes[n] = attempt < 3 ? odd[(n + attempt) % 3] : shuffled[n % COUNT];
+    if (attempt >= 3 && seqrt_random_uniform(random) < 0.2) sizes[n] = 0; /* an axis of an input may be a length */
+  }
 }
 
 FrontendResult compile_with_any_sizes(Check *check) {
   FrontendOptions frontend = check->options->frontend;
   seqrt_random random = {.seed = (uint64_t)check->options->seed, .stream = 1};
-  Diagnostics *first = check->diagnostics;
+  Diagnostics *best = NULL; /* those of the sizes that fit best */
   for (int attempt = 0; attempt < MOST_TRIES; attempt++) {
     int64_t *sizes = ARENA_ARRAY(check->arena, int64_t, MOST_SIZES);
     draw_sizes(&random, attempt, sizes);
     frontend.free_sizes = sizes;
     frontend.free_size_count = MOST_SIZES;
-    Diagnostics *diagnostics = attempt ? diagnostics_create(check->arena) : first;
+    Diagnostics *diagnostics = diagnostics_create(check->arena);
     FrontendResult read = frontend_compile(check->arena, check->options->model, &frontend, false, diagnostics);
-    if (read.program && !diagnostics_error_count(diagnostics)) {
-      check->diagnostics = diagnostics;
-      return read;
-    }
+    int errors = diagnostics_error_count(diagnostics);
+    if (!best || errors < diagnostics_error_count(best)) best = check->diagnostics = diagnostics;
+    if (read.program && !errors) return read;
     if (read.chosen_count == 0) break; /* other sizes change nothing */
   }
   return (FrontendResult){0};
@@ -57,7 +59,9 @@ static int64_t *draw_lengths(Check *check, const Program *program, seqrt_random 
   for (int s = 0; s < program->symbol_count; s++) {
     SymbolKind kind = program->symbols[s].kind;
     int64_t some = (int64_t)(3 * seqrt_random_uniform(random));
+    int64_t limit = check->lowered.module->limits ? check->lowered.module->limits[s] : 0; /* where a table ends */
     symbols[s] = kind == SYMBOL_BATCH ? 1 + some : kind == SYMBOL_STREAM ? 11 + 2 * some : kind == SYMBOL_LENGTH ? 3 + 2 * some : 0;
+    if (limit > 0 && symbols[s] > limit) symbols[s] = limit;
   }
   return symbols;
 }

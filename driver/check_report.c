@@ -154,9 +154,10 @@ void report_summary(const Check *check, const char *model, int chosen_count, con
   const Program *program = check->lowered.batched;
   fprintf(stream, "%s %s:", model, check->is_bad ? "BAD" : "ok");
   for (int s = 0; s < program->symbol_count; s++)
-    if (check->symbols && program->symbols[s].kind != SYMBOL_POSITION)
+    if (check->symbols && program->symbols[s].kind != SYMBOL_POSITION && program->symbols[s].kind != SYMBOL_HISTORY)
       fprintf(stream, " %s=%lld", program->symbols[s].kind == SYMBOL_BATCH ? "batch" : program->symbols[s].name, (long long)check->symbols[s]);
-  for (int n = 0; n < chosen_count; n++) fprintf(stream, " %s=%lld", chosen[n].name, (long long)chosen[n].value);
+  for (int n = 0; n < chosen_count; n++)
+    if (chosen[n].value) fprintf(stream, " %s=%lld", chosen[n].name, (long long)chosen[n].value);
   fputs("\n", stream);
   for (int form = 0; form < CHECK_FORM_COUNT; form++) {
     bool is_any = false;

@@ -168,9 +168,12 @@ static bool choose_size(Elaboration *elaboration) {
     if (name->known.kind == VALUE_UNKNOWN && !cell_root(name->cell)->is_known && is_config) open = name;
   }
   if (!open) return false;
-  ChosenSize chosen = {open->text, options->free_sizes[elaboration->chosen_count % options->free_size_count]};
+  int64_t value = options->free_sizes[elaboration->chosen_count % options->free_size_count];
+  bool is_length = value == 0 && open->is_input_size && open->kind == NAME_SIZE;
+  ChosenSize chosen = {open->text, is_length || value > 0 ? value : 1};
   ARENA_PUSH(elaboration->arena, elaboration->chosen, elaboration->chosen_count, chosen);
-  return cell_set(elaboration, open->cell, size_constant(chosen.value), open->source, NULL, open->source, open->text);
+  Size size = is_length ? size_symbol(program_add_symbol(elaboration->draft, SYMBOL_LENGTH, open->text)) : size_constant(chosen.value);
+  return cell_set(elaboration, open->cell, size, open->source, NULL, open->source, open->text);
 }
 
 void solve_sizes(Elaboration *elaboration, bool with_weak) {

@@ -38,11 +38,11 @@ typedef struct FrontendOptions {
   int known_shape_count;
   const KnownShape *known_shapes; /* of two with one name the first holds */
   const char *layer;       /* of the file or its imports, compiled as if it were the model; NULL: the model, or the only layer */
-  int free_size_count;     /* sizes that nothing gives get these values, over and over; 0: they are errors */
+  int free_size_count;     /* sizes that nothing gives get these values, over and over, a 0 letting that of an input be a length; none: they are errors */
   const int64_t *free_sizes;
 } FrontendOptions;
 
-/* A size that got its value from free_sizes. */
+/* A size that got its value from free_sizes; 0: it is a length. */
 typedef struct ChosenSize {
   const char *name;
   int64_t value;
