@@ -79,7 +79,7 @@ static bool check_port(const ModuleEmitter *emitter, const Port *port, const cha
   for (int axis = 0; axis < tensor->rank; axis++) {
     Size size = tensor->shape[axis];
     if (size.symbol == NONE) continue;
-    bool is_plain = !size.constant && program->symbols[size.symbol].kind != SYMBOL_POSITION;
+    bool is_plain = !size.constant && program->symbols[size.symbol].kind < SYMBOL_POSITION;
     if (is_plain && port->kind != PORT_PARAMETER) continue;
     diagnostics_error(emitter->diagnostics, port->source, "%s '%s' has an axis of size '%s', expected a constant%s", what,
                       port->name, size_text(emitter->codegen->arena, program, size),

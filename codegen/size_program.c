@@ -81,6 +81,13 @@ static int formula_value(SizeProgram *program, const Expr *expr) {
   }
 }
 
+/* Steps before the call, `most` at most (0: all); that bound itself while the position is not known. */
+static int past_value(SizeProgram *program, int64_t most) {
+  if (!most) return VALUE_POSITION;
+  int bound = size_constant_value(program, most);
+  return program->has_position ? size_step_value(program, STEP_MIN, VALUE_POSITION, bound) : bound;
+}
+
 int size_symbol_value(SizeProgram *program, SymbolId symbol) {
   const Program *interface = program->module->interface;
   bool is_given = symbol < interface->symbol_count;
@@ -93,9 +100,11 @@ int size_symbol_value(SizeProgram *program, SymbolId symbol) {
   case SYMBOL_POSITION:
     if (program->has_position) return VALUE_POSITION;
     break;
+  case SYMBOL_RECENT: return past_value(program, info->most);
   case SYMBOL_HISTORY: /* the capacity bounds it */
-    if (!program->has_position) return VALUE_CAPACITY_OUT;
-    return size_step_value(program, STEP_ADD, VALUE_POSITION, size_symbol_value(program, program_find_symbol(interface, SYMBOL_STREAM)));
+    if (!program->has_position && !info->most) return VALUE_CAPACITY_OUT;
+    return size_step_value(program, STEP_ADD, past_value(program, info->most),
+                           size_symbol_value(program, program_find_symbol(interface, SYMBOL_STREAM)));
   case SYMBOL_CAPACITY_IN: return VALUE_CAPACITY_IN;
   case SYMBOL_CAPACITY_OUT: return VALUE_CAPACITY_OUT;
   case SYMBOL_MOVED: return VALUE_MOVED;

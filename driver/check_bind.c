@@ -70,7 +70,7 @@ int64_t *check_sizes(Check *check, const Program *program) {
   for (int i = 0; i < program->symbol_count; i++) {
     const Symbol *symbol = &program->symbols[i];
     if (symbol->kind == SYMBOL_BATCH && symbols[i] == 0) symbols[i] = 1;
-    if (symbol->kind == SYMBOL_POSITION || symbol->kind == SYMBOL_HISTORY || symbols[i] > 0) continue;
+    if (symbol->kind == SYMBOL_POSITION || symbol->kind == SYMBOL_RECENT || symbol->kind == SYMBOL_HISTORY || symbols[i] > 0) continue;
     diagnostics_error(check->diagnostics, program->source, "no tensor of '%s' gives the size '%s'", check->reference->path,
                       symbol->name);
   }

@@ -73,7 +73,13 @@ SymbolId program_add_symbol(Program *program, SymbolKind kind, const char *name)
 
 SymbolId program_find_symbol(const Program *program, SymbolKind kind) {
   for (int n = 0; n < program->symbol_count; n++)
-    if (program->symbols[n].kind == kind) return n;
+    if (program->symbols[n].kind == kind && !program->symbols[n].most) return n;
+  return NONE;
+}
+
+SymbolId program_find_recent(const Program *program, SymbolKind kind, int64_t most) {
+  for (int n = 0; n < program->symbol_count; n++)
+    if (program->symbols[n].kind == kind && program->symbols[n].most == most) return n;
   return NONE;
 }
 

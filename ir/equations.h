@@ -35,7 +35,8 @@ typedef enum {
   SYMBOL_STREAM,   /* the length that is cut into chunks and steps: time */
   SYMBOL_LENGTH,   /* another length, present as a whole */
   SYMBOL_POSITION, /* steps done before this call: absolute time of index 0 of the stream */
-  SYMBOL_HISTORY,  /* steps done by the end of this call: the position and the stream together */
+  SYMBOL_RECENT,   /* the position, or `most` where that is less: steps before this call that something still reads */
+  SYMBOL_HISTORY,  /* those steps, or with `most` 0 all before this call, and the stream together */
   /* kernels only */
   SYMBOL_CAPACITY_IN,  /* steps that the state which a call comes with has room for */
   SYMBOL_CAPACITY_OUT, /* that the one which it leaves has room for */
@@ -47,6 +48,7 @@ typedef struct Symbol {
   SymbolKind kind;
   const char *name;
   const Expr *formula; /* derived ones: of integers and symbols */
+  int64_t most;        /* of recent steps and a history of these */
 } Symbol;
 
 /* An index variable ranges over low <= i < high. Each belongs to one equation or is shared freely: only its name and range matter. */
@@ -150,7 +152,8 @@ typedef struct Program {
 Program *program_create(Arena *arena, const char *name);
 Program *program_clone(Arena *arena, const Program *program); /* arrays are copied, expressions are shared */
 SymbolId program_add_symbol(Program *program, SymbolKind kind, const char *name);
-SymbolId program_find_symbol(const Program *program, SymbolKind kind); /* the first of its kind or NONE */
+SymbolId program_find_symbol(const Program *program, SymbolKind kind); /* the first of its kind (and no `most`) or NONE */
+SymbolId program_find_recent(const Program *program, SymbolKind kind, int64_t most); /* or NONE */
 IndexId program_add_index(Program *program, const char *name, Size low, Size high);
 /* The name is made unique by a suffix when it is taken. The shape is copied. */
 TensorId program_add_tensor(Program *program, const char *name, Type type, int rank, const Size *shape);

@@ -22,6 +22,7 @@ static void parse_symbol(ProgramParser *parser) {
   Symbol symbol = symbol_parse(&parser->exprs);
   SymbolId id = program_add_symbol(parser->program, symbol.kind, symbol.name);
   parser->program->symbols[id].formula = symbol.formula;
+  parser->program->symbols[id].most = symbol.most;
 }
 
 static void parse_tensor(ProgramParser *parser) {

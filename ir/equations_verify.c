@@ -23,7 +23,13 @@ static const char *check_symbols(const Program *program) {
       return arena_format(program->arena, "'%s' is %s, which belongs to kernels", symbol->name, symbol_kind_names[symbol->kind]);
     if ((symbol->kind == SYMBOL_DERIVED) != (symbol->formula != NULL))
       return arena_format(program->arena, "'%s' has a formula and is not derived, or the other way round", symbol->name);
-    if (symbol->kind != SYMBOL_LENGTH && symbol->kind != SYMBOL_DERIVED && seen[symbol->kind]++)
+    if ((symbol->kind == SYMBOL_RECENT) != (symbol->most > 0) && symbol->kind != SYMBOL_HISTORY)
+      return arena_format(program->arena, "'%s' has a bound, or lacks one", symbol->name);
+    if (symbol->most && program_find_recent(program, symbol->kind, symbol->most) != n)
+      return arena_format(program->arena, "'%s' is a second %s of the same bound", symbol->name, symbol_kind_names[symbol->kind]);
+    if (symbol->kind == SYMBOL_HISTORY && symbol->most && program_find_recent(program, SYMBOL_RECENT, symbol->most) == NONE)
+      return arena_format(program->arena, "'%s' has no recent steps of its bound", symbol->name);
+    if (symbol->kind != SYMBOL_LENGTH && symbol->kind != SYMBOL_DERIVED && !symbol->most && seen[symbol->kind]++)
       return arena_format(program->arena, "'%s' is a second %s", symbol->name, symbol_kind_names[symbol->kind]);
     for (int m = 0; m < n; m++)
       if (!strcmp(program->symbols[m].name, symbol->name))

@@ -355,10 +355,13 @@ Interpretation *interpretation_create(Arena *arena, const Program *program, cons
   interpreter->arena = arena;
   shared->program = program;
   shared->symbols = arena_copy(arena, symbols, sizeof *symbols * (size_t)program->symbol_count);
-  SymbolId history = program_find_symbol(program, SYMBOL_HISTORY);
-  if (history != NONE)
-    shared->symbols[history] = symbols[program_find_symbol(program, SYMBOL_POSITION)] +
-                               symbols[program_find_symbol(program, SYMBOL_STREAM)];
+  for (int n = 0; n < program->symbol_count; n++) {
+    const Symbol *symbol = &program->symbols[n];
+    if (symbol->kind != SYMBOL_RECENT && symbol->kind != SYMBOL_HISTORY) continue;
+    int64_t past = symbols[program_find_symbol(program, SYMBOL_POSITION)];
+    if (symbol->most && past > symbol->most) past = symbol->most;
+    shared->symbols[n] = symbol->kind == SYMBOL_RECENT ? past : past + symbols[program_find_symbol(program, SYMBOL_STREAM)];
+  }
   shared->values = ARENA_ARRAY(arena, double *, program->tensor_count);
   interpreter->index_values = ARENA_ARRAY(arena, int64_t, program->index_count);
   interpreter->tensors = ARENA_ARRAY(arena, TensorState, program->tensor_count);

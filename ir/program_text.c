@@ -1,7 +1,7 @@
 /* program_text.c - symbols and indices in text; see program_text.h. */
 #include "ir/program_text.h"
 
-const char *const symbol_kind_names[] = {"batch", "stream", "length", "position", "history",
+const char *const symbol_kind_names[] = {"batch", "stream", "length", "position", "recent", "history",
                                          "capacity_in", "capacity_out", "moved", "derived"};
 
 void symbols_print(Text *text, Names names, int count, const Symbol *symbols) {
@@ -9,6 +9,7 @@ void symbols_print(Text *text, Names names, int count, const Symbol *symbols) {
     text_add(text, "  symbol ");
     names_print(text, names, NAME_SYMBOL, n);
     text_format(text, ": %s", symbol_kind_names[symbols[n].kind]);
+    if (symbols[n].most) text_format(text, " %lld", (long long)symbols[n].most);
     if (symbols[n].formula) {
       ExprPrinter printer;
       expr_printer_begin(&printer, text, names);
@@ -51,6 +52,8 @@ Symbol symbol_parse(ExprParser *parser) {
   reader_expect(parser->reader, ":");
   int kind = choice_parse(parser->reader, SYMBOL_DERIVED + 1, symbol_kind_names, "a kind of symbol");
   if (kind >= 0) symbol.kind = (SymbolKind)kind;
+  bool may_be_bounded = symbol.kind == SYMBOL_RECENT || symbol.kind == SYMBOL_HISTORY;
+  if (may_be_bounded && parser->reader->token.kind == TOKEN_INTEGER) symbol.most = reader_integer(parser->reader);
   if (reader_accept(parser->reader, "=")) symbol.formula = expr_parse_type(parser, TYPE_INT, "the formula");
   return symbol;
 }

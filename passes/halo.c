@@ -80,7 +80,34 @@ static void plan_histories(Lowering *lowering) {
     const Tensor *before = &program->tensors[n];
     if (before->boundary_of == NONE || !is_of_kind(program, before->shape[0], SYMBOL_POSITION)) continue;
     if (program_port_of_tensor(program, n, PORT_CARRY_IN) == NONE || program->definition[before->boundary_of] == NONE) continue;
-    lowering->halos[before->boundary_of] = (Halo){true, true, before->shape[0], before->boundary_axis, n};
+    lowering->halos[before->boundary_of] = (Halo){true, true, false, before->shape[0], before->boundary_axis, n};
+  }
+}
+
+static void find_recent(void *context, const Expr *expr) {
+  const Program *program = ((const Lowering *)context)->program;
+  if (expr->op == OP_SYMBOL && program->symbols[expr->id].kind == SYMBOL_RECENT) ((Lowering *)context)->has_recent = true;
+}
+
+/* A read at steps before the call that are counted back from it. */
+static void plan_window(void *context, const Expr *expr) {
+  Lowering *lowering = context;
+  const Program *program = lowering->program;
+  const Expr *outside = expr->op == OP_READ ? expr->outside : NULL;
+  const Tensor *before = outside && outside->op == OP_READ ? &program->tensors[outside->id] : NULL;
+  if (!before || before->boundary_of != expr->id || lowering->halos[expr->id].is_there || has_port(program, expr->id)) return;
+  lowering->has_recent = false;
+  expr_visit(expr->args[before->boundary_axis], find_recent, lowering);
+  if (!lowering->has_recent || before->shape[0].symbol != NONE || !is_known(program, outside->id)) return;
+  lowering->halos[expr->id] = (Halo){true, false, true, before->shape[0], before->boundary_axis, outside->id};
+}
+
+static void plan_windows(Lowering *lowering) {
+  const Program *program = lowering->program;
+  for (int n = 0; n < program->equation_count; n++) {
+    const Equation *equation = &program->equations[n];
+    if (equation->value) expr_visit(equation->value, plan_window, lowering);
+    if (equation->body) expr_visit(equation->body, plan_window, lowering);
   }
 }
 
@@ -93,7 +120,7 @@ static void plan_loops(Lowering *lowering, const ScheduleNode *nodes) {
       bool is_folded = lowering->is_folded[target * MOST_AXES + node->axes[m]];
       if (before == NONE || lowering->halos[target].is_there) continue;
       if ((is_folded && !lowering->is_contracted[target]) || has_port(program, target) || !is_known(program, before)) continue;
-      lowering->halos[target] = (Halo){true, false, program->tensors[before].shape[0], node->axes[m], before};
+      lowering->halos[target] = (Halo){true, false, false, program->tensors[before].shape[0], node->axes[m], before};
     }
     plan_loops(lowering, node->body);
   }
@@ -102,6 +129,7 @@ static void plan_loops(Lowering *lowering, const ScheduleNode *nodes) {
 void plan_halos(Lowering *lowering, const ScheduleNode *schedule) {
   lowering->halos = ARENA_ARRAY(lowering->arena, Halo, lowering->program->tensor_count);
   plan_histories(lowering);
+  plan_windows(lowering);
   plan_loops(lowering, schedule);
 }
 
@@ -155,7 +183,8 @@ static void fill_halo(Lowering *lowering, int equation, const Halo *halo, Size s
     places[axis] = index;
     source[axis == halo->axis ? 0 : axis < halo->axis ? axis + 1 : axis] = index;
   }
-  const Expr *value = expr_load(lowering->arena, program->tensors[target].type, buffer_of(lowering, halo->before), rank, source, NULL);
+  const Expr *value = lower_expr(lowering, program_read(program, halo->before, source, NULL), NULL, false);
+  if (halo->is_history) value = expr_load(lowering->arena, program->tensors[target].type, buffer_of(lowering, halo->before), rank, source, NULL);
   const Expr *low, *high;
   Statement *innermost, *stage = parallel_nest(lowering, count, loops, MAP_CHUNK, &low, &high, &innermost);
   Statement *store = statement_store(kernel, id, places, value);
@@ -167,7 +196,7 @@ static void fill_halo(Lowering *lowering, int equation, const Halo *halo, Size s
 void fill_halos(Lowering *lowering, const ScheduleNode *loop) {
   for (int m = 0; m < loop->member_count; m++) {
     const Halo *halo = &lowering->halos[lowering->program->equations[loop->members[m]].target];
-    bool is_of_loop = halo->is_there && !halo->is_history && halo->axis == loop->axes[m];
+    bool is_of_loop = halo->is_there && !halo->is_history && !halo->is_window && halo->axis == loop->axes[m];
     if (is_of_loop) fill_halo(lowering, loop->members[m], halo, halo->slots);
   }
 }
@@ -175,7 +204,8 @@ void fill_halos(Lowering *lowering, const ScheduleNode *loop) {
 void fill_histories(Lowering *lowering) {
   const Program *program = lowering->program;
   for (TensorId n = 0; n < program->tensor_count; n++) {
-    if (!lowering->halos[n].is_there || !lowering->halos[n].is_history) continue;
-    fill_halo(lowering, program->definition[n], &lowering->halos[n], size_symbol(kernel_symbol(lowering, SYMBOL_MOVED)));
+    const Halo *halo = &lowering->halos[n];
+    if (halo->is_window) fill_halo(lowering, program->definition[n], halo, halo->slots);
+    if (halo->is_history) fill_halo(lowering, program->definition[n], halo, size_symbol(kernel_symbol(lowering, SYMBOL_MOVED)));
   }
 }

@@ -4,22 +4,25 @@
  * Leaves: where chunk and step exist, an index over all steps so far runs to position + stream, counting from the first step
  *         of all; a tensor read with it has a boundary of as many slots as the position, all its values before this call,
  *         zero of them in the whole sequence: k[u] became k[u - position else k.past[u]]. A declared state that holds a value
- *         for each step is these values and those of the call.
+ *         for each step is these values and those of the call. Where no more than a number of steps before the current one is
+ *         read, the index begins that many steps before the call, and the boundary has that many slots.
  * Why:    whole sequence, chunk and step stay one program, in which pass_carry makes the boundary state as any other.
  */
 #include "passes/passes.h"
-#include "passes/times.h"
+#include "passes/windows.h"
 
 /* What keeps the values of a grown tensor: itself, a copy, or a declared state that is a copy with axes in another order. */
 typedef struct Keeper {
   TensorId tensor, past;
   int *axes; /* by axis of the grown tensor */
+  Size slots; /* of `past` */
 } Keeper;
 
 typedef struct History {
   Program *program;
   const Times *times;
-  SymbolId position, history;
+  const Windows *windows;
+  SymbolId position;
   Keeper *keepers; /* by tensor; tensor NONE: not grown */
   /* the equation at hand */
   IndexId time;    /* NONE: what it reads counts from the start of this call */
@@ -35,6 +38,26 @@ static SymbolId find_or_add(Program *program, SymbolKind kind, const char *name)
 static const Expr *position_expr(const History *history, int64_t times) {
   Arena *arena = history->program->arena;
   return expr_binary(arena, OP_MUL, expr_integer(arena, times), expr_symbol(arena, history->position));
+}
+
+/* Steps before the call that are read with a window: a symbol, and with those of the call. */
+static SymbolId past_symbol(History *history, int64_t window) {
+  if (!window) return history->position;
+  SymbolId symbol = program_find_recent(history->program, SYMBOL_RECENT, window - 1);
+  if (symbol != NONE) return symbol;
+  symbol = program_add_symbol(history->program, SYMBOL_RECENT, arena_format(history->program->arena, "recent.%lld", (long long)(window - 1)));
+  history->program->symbols[symbol].most = window - 1;
+  return symbol;
+}
+
+static SymbolId whole_symbol(History *history, int64_t window) {
+  if (!window) return find_or_add(history->program, SYMBOL_HISTORY, "so_far");
+  SymbolId symbol = program_find_recent(history->program, SYMBOL_HISTORY, window - 1);
+  if (symbol != NONE) return symbol;
+  past_symbol(history, window);
+  symbol = program_add_symbol(history->program, SYMBOL_HISTORY, arena_format(history->program->arena, "so_far.%lld", (long long)(window - 1)));
+  history->program->symbols[symbol].most = window - 1;
+  return symbol;
 }
 
 static bool is_long_axis(const History *history, TensorId tensor, int axis) {
@@ -76,11 +99,11 @@ static TensorId copy_tensor(History *history, TensorId source) {
 }
 
 /* The values before this call: none, until pass_carry lets them come from outside. */
-static TensorId add_past(History *history, TensorId of, int axis) {
+static TensorId add_past(History *history, TensorId of, int axis, Size slots) {
   Program *program = history->program;
   const Tensor tensor = program->tensors[of];
   Size *shape = ARENA_ARRAY(program->arena, Size, tensor.rank);
-  shape[0] = size_symbol(history->position);
+  shape[0] = slots;
   for (int n = 0, next = 1; n < tensor.rank; n++)
     if (n != axis) shape[next++] = tensor.shape[n];
   TensorId past = program_add_tensor(program, arena_format(program->arena, "%s.past", tensor.name), tensor.type, tensor.rank, shape);
@@ -95,13 +118,14 @@ static TensorId add_past(History *history, TensorId of, int axis) {
   return past;
 }
 
-static void keep(History *history, TensorId tensor) {
+static void keep(History *history, TensorId tensor, int64_t window) {
   const Program *program = history->program;
   int axis = history->times->axis[tensor], rank = program->tensors[tensor].rank;
   bool needs_copy = has_port(program, tensor) || program->definition[tensor] == NONE || has_boundary(program, tensor, axis);
   Keeper *keeper = &history->keepers[tensor];
   keeper->tensor = needs_copy ? copy_tensor(history, tensor) : tensor;
-  keeper->past = add_past(history, keeper->tensor, axis);
+  keeper->slots = window ? size_constant(window - 1) : size_symbol(history->position);
+  keeper->past = add_past(history, keeper->tensor, axis, keeper->slots);
   keeper->axes = ARENA_ARRAY(program->arena, int, rank);
   for (int n = 0; n < rank; n++) keeper->axes[n] = n;
 }
@@ -116,7 +140,7 @@ static const Expr *read_kept(History *history, const Keeper *keeper, const Expr 
     int place = keeper->axes[n];
     now[place] = places[n];
     before[place == axis ? 0 : place < axis ? place + 1 : place] =
-        place == axis ? expr_binary(arena, OP_ADD, places[n], position_expr(history, 1)) : places[n];
+        place == axis ? expr_binary(arena, OP_ADD, places[n], size_expr(arena, keeper->slots)) : places[n];
   }
   return program_read(program, keeper->tensor, now, program_read(program, keeper->past, before, outside));
 }
@@ -133,10 +157,10 @@ static void keep_declared(History *history, int number) {
   TensorId tensor = program->ports[number].tensor;
   int rank = program->tensors[tensor].rank, axis = history->times->axis[tensor];
   program->ports[number].tensor = NONE; /* it is kept itself, not a copy */
-  keep(history, tensor);
+  keep(history, tensor, 0);
   const Tensor kept = program->tensors[tensor];
   Size *shape = arena_copy(program->arena, kept.shape, sizeof *shape * (size_t)rank);
-  shape[axis] = size_symbol(history->history);
+  shape[axis] = size_symbol(whole_symbol(history, 0));
   TensorId whole = program_add_tensor(program, arena_format(program->arena, "%s.whole", kept.name), kept.type, rank, shape);
   program->tensors[whole].source = kept.source;
   IndexId *indices = ARENA_ARRAY(program->arena, IndexId, rank);
@@ -170,7 +194,7 @@ static bool keep_in_declared(History *history, TensorId declared) {
     axes[n] = place;
   }
   const Keeper *keeper = &history->keepers[declared];
-  history->keepers[read->id] = (Keeper){keeper->tensor, keeper->past, axes};
+  history->keepers[read->id] = (Keeper){keeper->tensor, keeper->past, axes, keeper->slots};
   return true;
 }
 
@@ -185,7 +209,8 @@ static void keep_all(History *history) {
   }
   for (int n = 0; n < count; n++) keep_in_declared(history, declared[n]);
   for (TensorId n = 0; n < history->known; n++)
-    if (history->times->is_grown[n] && !history->times->reason[n] && history->keepers[n].tensor == NONE) keep(history, n);
+    if (history->times->is_grown[n] && !history->times->reason[n] && history->keepers[n].tensor == NONE)
+      keep(history, n, history->windows->grown[n]);
 }
 
 /* ---- equations ------------------------------------------------------------------------------------------------------ */
@@ -221,7 +246,9 @@ static const Expr *change_read(void *context, const Expr *expr) {
     if (!expr_affine(expr->args[n], &affine)) continue;
     int64_t count = history->time == NONE ? 1 : times_in(history, &affine);
     if (is_long_axis(history, expr->id, n)) {
-      places[n] = expr_binary(arena, OP_ADD, places[n], position_expr(history, count));
+      int64_t window = history->windows->axis[expr->id * WINDOW_AXES + n];
+      const Expr *before = window ? expr_symbol(arena, past_symbol(history, window)) : position_expr(history, count);
+      places[n] = expr_binary(arena, OP_ADD, places[n], before);
       changed = true;
     } else if (history->time != NONE && has_long(history, &affine)) {
       places[n] = expr_binary(arena, OP_ADD, places[n], position_expr(history, count - 1));
@@ -253,8 +280,9 @@ static void change_equation(History *history, int number) {
   for (int n = 0; n < total; n++) {
     indices[n] = n < rank ? old.indices[n] : old.reduce_indices[n - rank];
     if (!streams || !was_long[indices[n]]) continue;
-    IndexId longer = program_add_index(program, program->indices[indices[n]].name, size_constant(0), size_symbol(history->history));
-    by[indices[n]] = expr_binary(program->arena, OP_SUB, expr_index(program->arena, longer), position_expr(history, 1));
+    int64_t window = n < rank ? history->windows->axis[old.target * WINDOW_AXES + n] : history->windows->reduction[number * WINDOW_REDUCTIONS + n - rank];
+    IndexId longer = program_add_index(program, program->indices[indices[n]].name, size_constant(0), size_symbol(whole_symbol(history, window)));
+    by[indices[n]] = expr_binary(program->arena, OP_SUB, expr_index(program->arena, longer), expr_symbol(program->arena, past_symbol(history, window)));
     history->is_long[longer] = true;
     indices[n] = longer;
   }
@@ -302,8 +330,8 @@ bool pass_history(Program *program, PassContext *context) {
   if (program_find_symbol(program, SYMBOL_STREAM) == NONE || !program_has_step(program, &reason)) return false;
   History history = {.program = program, .times = times_find(program), .known = program->tensor_count};
   if (!is_needed(&history)) return false;
+  history.windows = windows_find(program, history.times);
   history.position = find_or_add(program, SYMBOL_POSITION, "position");
-  history.history = find_or_add(program, SYMBOL_HISTORY, "so_far");
   history.keepers = ARENA_ARRAY(program->arena, Keeper, history.known);
   for (int n = 0; n < history.known; n++) history.keepers[n].tensor = NONE;
   int equations = program->equation_count;
@@ -318,6 +346,7 @@ bool pass_history(Program *program, PassContext *context) {
   }
   for (TensorId n = 0; n < history.known; n++)
     for (int axis = 0; axis < program->tensors[n].rank; axis++)
-      if (is_long_axis(&history, n, axis)) program->tensors[n].shape[axis] = size_symbol(history.history);
+      if (is_long_axis(&history, n, axis))
+        program->tensors[n].shape[axis] = size_symbol(whole_symbol(&history, history.windows->axis[n * WINDOW_AXES + axis]));
   return true;
 }

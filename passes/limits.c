@@ -24,33 +24,47 @@ static const Expr *resolve(const Limits *limits, const Expr *index) {
   return expr_substitute(program->arena, equation->value, program->index_count, by);
 }
 
+typedef struct Terms {
+  SymbolId length;
+  int64_t lengths, position, recent; /* how often these are in the sum */
+  int64_t most;                      /* of the recent steps */
+  int64_t constant;
+} Terms;
+
+static void add_symbol(const Limits *limits, Terms *terms, SymbolId symbol, int64_t coefficient) {
+  const Symbol *info = &limits->program->symbols[symbol];
+  if (info->most) terms->most = info->most;
+  if (info->kind == SYMBOL_POSITION || info->kind == SYMBOL_HISTORY || info->kind == SYMBOL_RECENT)
+    *(info->most ? &terms->recent : &terms->position) += coefficient;
+  if (info->kind == SYMBOL_POSITION || info->kind == SYMBOL_RECENT) return;
+  if (info->kind == SYMBOL_HISTORY) symbol = program_find_symbol(limits->program, SYMBOL_STREAM);
+  if (terms->length != NONE && terms->length != symbol) terms->lengths = INT64_MIN / 2; /* two of them: no bound */
+  terms->length = symbol;
+  terms->lengths += coefficient;
+}
+
 /* The largest value as a length that is known at run time plus *out_constant; NONE when it is not of this form. With time, that
  * length is the stream, counted from the first step of all. */
 static SymbolId largest(const Limits *limits, const Expr *index, int64_t *out_constant) {
-  const Program *program = limits->program;
   Affine affine;
   if (!expr_affine(index, &affine)) return NONE;
-  SymbolId length = NONE;
-  int64_t position = 0;
-  *out_constant = affine.constant;
+  Terms terms = {.length = NONE, .constant = affine.constant};
   for (int n = 0; n < affine.term_count; n++) {
     int64_t coefficient = affine.terms[n].coefficient;
     Size bound = {affine.terms[n].id, 0};
     if (!affine.terms[n].is_symbol) {
-      const Index *range = &program->indices[affine.terms[n].id];
+      const Index *range = &limits->program->indices[affine.terms[n].id];
       bound = coefficient > 0 ? range->high : range->low;
       if (coefficient > 0) bound.constant--;
     }
-    *out_constant += coefficient * bound.constant;
-    if (bound.symbol == NONE) continue;
-    SymbolKind kind = program->symbols[bound.symbol].kind;
-    if (coefficient != 1 || (kind != SYMBOL_POSITION && length != NONE)) return NONE;
-    if (kind == SYMBOL_HISTORY) bound.symbol = program_find_symbol(program, SYMBOL_STREAM);
-    if (kind == SYMBOL_POSITION) position++;
-    else length = bound.symbol;
+    terms.constant += coefficient * bound.constant;
+    if (bound.symbol != NONE) add_symbol(limits, &terms, bound.symbol, coefficient);
   }
-  bool is_time = length != NONE && program->symbols[length].kind == SYMBOL_STREAM;
-  return position && !is_time ? NONE : length;
+  if (terms.recent > 0) terms.constant += terms.recent * terms.most;
+  *out_constant = terms.constant;
+  bool is_time = terms.length != NONE && limits->program->symbols[terms.length].kind == SYMBOL_STREAM;
+  if (terms.lengths != 1 || terms.position < 0 || terms.position > 1 || (terms.position && !is_time)) return NONE;
+  return terms.length;
 }
 
 /* A comparison that holds says that some difference is at least zero; NULL: none of this kind. */

@@ -25,7 +25,9 @@
 /* Room in memory before index 0 of an axis, where a tensor that a loop defines keeps its values before the first step: then a
  * read at a lag needs no test. */
 typedef struct Halo {
-  bool is_there, is_history; /* history: all steps before this call, in a piece of the state with room for more */
+  bool is_there;
+  bool is_history; /* all steps before this call, in a piece of the state with room for more */
+  bool is_window;  /* the last steps before this call: filled at the start */
   Size slots;
   int axis;
   TensorId before; /* the boundary tensor that is copied there */
@@ -115,6 +117,7 @@ typedef struct Lowering {
   int *depth;        /* by tensor and axis (tensor * MOST_AXES + axis): depth of the loop that runs over it, 0: none */
   bool *is_folded;   /* likewise */
   Halo *halos;       /* by tensor */
+  bool has_recent;   /* of an expression that is looked at while these are planned */
   int sweep_count;
   Sweep *sweeps;
   bool *is_readout;    /* by equation: done inside of a sweep */
@@ -160,7 +163,7 @@ const Expr *loop_condition(const Lowering *lowering, const ScheduleNode *node);
 void plan_halos(Lowering *lowering, const ScheduleNode *schedule);
 /* Stages that fill the halos of what the loop defines. */
 void fill_halos(Lowering *lowering, const ScheduleNode *loop);
-/* Stages that copy the steps before this call where the state does not stay in its place; before all others. */
+/* Stages that copy the last steps before this call, and all of them where the state does not stay in its place; before all others. */
 void fill_histories(Lowering *lowering);
 /* The equation only says that steps before this call and those of it are together, as they are in memory. */
 bool is_history_result(const Lowering *lowering, int equation);

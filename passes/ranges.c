@@ -9,7 +9,7 @@ Ranges program_ranges(const Program *program) { return (Ranges){program->arena, 
 
 static int64_t least_of(const Ranges *ranges, int symbol) {
   SymbolKind kind = ranges->symbols[symbol].kind;
-  return kind == SYMBOL_POSITION || kind == SYMBOL_DERIVED ? 0 : 1;
+  return kind == SYMBOL_POSITION || kind == SYMBOL_RECENT || kind == SYMBOL_DERIVED ? 0 : 1;
 }
 
 /* The coefficients of the symbols of a sum. */
@@ -20,10 +20,12 @@ typedef struct SymbolSum {
 } SymbolSum;
 
 static void add_symbol(const Ranges *ranges, SymbolSum *sum, int symbol, int64_t coefficient) {
-  if (ranges->symbols[symbol].kind == SYMBOL_HISTORY) { /* position + stream, in this order among the symbols or not */
+  const Symbol *whole = &ranges->symbols[symbol];
+  if (whole->kind == SYMBOL_HISTORY) { /* what is before and the stream, in this order among the symbols or not */
     for (int part = 0, found = 0; found < 2; part++) {
-      SymbolKind kind = ranges->symbols[part].kind;
-      if (kind != SYMBOL_POSITION && kind != SYMBOL_STREAM) continue;
+      const Symbol *other = &ranges->symbols[part];
+      bool is_past = other->kind == (whole->most ? SYMBOL_RECENT : SYMBOL_POSITION) && other->most == whole->most;
+      if (!is_past && other->kind != SYMBOL_STREAM) continue;
       add_symbol(ranges, sum, part, coefficient);
       found++;
     }
@@ -37,6 +39,19 @@ static void add_symbol(const Ranges *ranges, SymbolSum *sum, int symbol, int64_t
     sum->count++;
   }
   sum->coefficients[at] += coefficient;
+}
+
+/* Recent steps are no more than all before the call. */
+static void pair_recent(const Ranges *ranges, SymbolSum *sum) {
+  for (int p = 0; p < sum->count; p++) {
+    if (ranges->symbols[sum->symbols[p]].kind != SYMBOL_POSITION) continue;
+    for (int s = 0; s < sum->count; s++) {
+      if (ranges->symbols[sum->symbols[s]].kind != SYMBOL_RECENT || sum->coefficients[s] >= 0 || sum->coefficients[p] <= 0) continue;
+      int64_t both = -sum->coefficients[s] < sum->coefficients[p] ? -sum->coefficients[s] : sum->coefficients[p];
+      sum->coefficients[s] += both;
+      sum->coefficients[p] -= both;
+    }
+  }
 }
 
 /* Smallest value (largest of the negated form when negate is -1), false when unbounded. */
@@ -54,9 +69,11 @@ static bool least_value(const Ranges *ranges, const Affine *affine, int64_t nega
     value += coefficient * bound.constant;
     if (bound.symbol != NONE) add_symbol(ranges, &sum, bound.symbol, coefficient);
   }
+  pair_recent(ranges, &sum);
   for (int s = 0; s < sum.count; s++) {
-    if (sum.coefficients[s] < 0) return false;
-    value += sum.coefficients[s] * least_of(ranges, sum.symbols[s]);
+    int64_t most = ranges->symbols[sum.symbols[s]].most;
+    if (sum.coefficients[s] < 0 && !most) return false;
+    value += sum.coefficients[s] < 0 ? sum.coefficients[s] * most : sum.coefficients[s] * least_of(ranges, sum.symbols[s]);
   }
   *out_value = value;
   return true;

@@ -159,7 +159,7 @@ Size derived_size(Lowering *lowering, const Expr *formula, const char *name) {
   Kernel *kernel = lowering->kernel;
   for (int n = 0; n < kernel->symbol_count; n++)
     if (kernel->symbols[n].kind == SYMBOL_DERIVED && expr_equal(kernel->symbols[n].formula, formula)) return size_symbol(n);
-  Symbol symbol = {SYMBOL_DERIVED, arena_format(lowering->arena, "%s%d", name, kernel->symbol_count), formula};
+  Symbol symbol = {.kind = SYMBOL_DERIVED, .name = arena_format(lowering->arena, "%s%d", name, kernel->symbol_count), .formula = formula};
   ARENA_PUSH(lowering->arena, kernel->symbols, kernel->symbol_count, symbol);
   return size_symbol(kernel->symbol_count - 1);
 }

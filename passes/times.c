@@ -15,9 +15,10 @@ enum { UNKNOWN = -2 };
 
 typedef struct Search {
   Times *times;
+  int64_t window;         /* 0: places after its own time are looked at; else places so many steps before it, or more */
   Ranges ranges;          /* with one index more than the program has */
   IndexId beyond;         /* that one: any number of steps */
-  const Expr **tail;      /* by tensor: the constant it is at every place after its own time; NULL: unknown */
+  const Expr **tail;      /* by tensor: the constant it is at every one of these places; NULL: unknown */
   const Equation *equation;
   IndexId time;           /* of the equation, or NONE */
   bool *is_long;          /* by index, in the equation */
@@ -128,18 +129,21 @@ static const Expr *tail_node(void *context, const Expr *expr) {
   const Tensor *tensor = &search->times->program->tensors[expr->id];
   for (int n = 0; n < tensor->rank; n++) {
     if (n == axis || !times_is_stream(search->times, tensor->shape[n])) continue;
-    if (ranges_prove_at_least(&search->ranges, expr_binary(arena, OP_SUB, expr->args[n], expr->args[axis]), 1)) return search->tail[expr->id];
+    const Expr *lead = expr_binary(arena, OP_SUB, expr->args[n], expr->args[axis]);
+    bool is_there = search->window ? ranges_prove_at_least(&search->ranges, expr_unary(arena, OP_NEG, lead), search->window)
+                                   : ranges_prove_at_least(&search->ranges, lead, 1);
+    if (is_there) return search->tail[expr->id];
   }
   return expr;
 }
 
-/* The expression for index = time + 1 + any number of steps. */
+/* The expression for index = time + 1 + any number of steps, or time - window - any number. */
 static const Expr *beyond_time(Search *search, IndexId index, const Expr *expr) {
   if (!expr) return NULL;
   Arena *arena = search->times->program->arena;
   const Expr **by = ARENA_ARRAY(arena, const Expr *, search->beyond);
-  const Expr *later = expr_binary(arena, OP_ADD, expr_index(arena, search->time), expr_integer(arena, 1));
-  by[index] = expr_binary(arena, OP_ADD, later, expr_index(arena, search->beyond));
+  const Expr *first = expr_binary(arena, OP_ADD, expr_index(arena, search->time), expr_integer(arena, search->window ? -search->window : 1));
+  by[index] = expr_binary(arena, search->window ? OP_SUB : OP_ADD, first, expr_index(arena, search->beyond));
   expr = ranges_simplify(&search->ranges, expr_substitute(arena, expr, search->beyond, by));
   return expr_rewrite(arena, expr, tail_node, search);
 }
@@ -369,6 +373,17 @@ static void note_grown(void *context, const Expr *expr) {
   if (long_index_of(search, &affine) != NONE) times->is_grown[expr->id] = true;
 }
 
+static Search search_create(Times *times) {
+  const Program *program = times->program;
+  Arena *arena = program->arena;
+  Search search = {.times = times, .beyond = program->index_count, .tail = ARENA_ARRAY(arena, const Expr *, program->tensor_count)};
+  Index *indices = ARENA_ARRAY(arena, Index, program->index_count + 1);
+  for (int n = 0; n < program->index_count; n++) indices[n] = program->indices[n];
+  indices[search.beyond] = (Index){.name = "beyond", .low = size_constant(0), .high = {times->stream, 0}};
+  search.ranges = (Ranges){arena, program->symbols, indices};
+  return search;
+}
+
 Times *times_find(Program *program) {
   Arena *arena = program->arena;
   Times *times = ARENA_NEW(arena, Times);
@@ -378,11 +393,7 @@ Times *times_find(Program *program) {
   times->where = ARENA_ARRAY(arena, SourceRange, program->tensor_count);
   times->is_final = ARENA_ARRAY(arena, bool, program->tensor_count);
   times->is_grown = ARENA_ARRAY(arena, bool, program->tensor_count);
-  Search search = {.times = times, .beyond = program->index_count, .tail = ARENA_ARRAY(arena, const Expr *, program->tensor_count)};
-  Index *indices = ARENA_ARRAY(arena, Index, program->index_count + 1);
-  for (int n = 0; n < program->index_count; n++) indices[n] = program->indices[n];
-  indices[search.beyond] = (Index){.name = "beyond", .low = size_constant(0), .high = {times->stream, 0}};
-  search.ranges = (Ranges){arena, program->symbols, indices};
+  Search search = search_create(times);
   find_axes(&search);
   if (times->stream == NONE) return times;
   for (int n = 0; n < program->port_count; n++) {
@@ -407,4 +418,23 @@ Times *times_find(Program *program) {
     if (search.time != NONE && !times->reason[search.equation->target]) visit_equation(search.equation, note_grown, &search);
   }
   return times;
+}
+
+/* ---- windows -------------------------------------------------------------------------------------------------------- */
+
+bool *times_window_reductions(const Times *times, int64_t window, int most) {
+  const Program *program = times->program;
+  Search search = search_create((Times *)(uintptr_t)times);
+  bool *ends = ARENA_ARRAY(program->arena, bool, program->equation_count * most);
+  search.window = window;
+  find_tails(&search);
+  for (int n = 0; n < program->equation_count; n++) {
+    enter(&search, &program->equations[n]);
+    if (search.time == NONE || times->reason[search.equation->target]) continue;
+    for (int r = 0; r < search.equation->reduce_count && r < most; r++) {
+      IndexId index = search.equation->reduce_indices[r];
+      ends[n * most + r] = search.is_long[index] && ends_at_time(&search, index);
+    }
+  }
+  return ends;
 }

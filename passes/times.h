@@ -23,6 +23,8 @@ bool times_is_stream(const Times *times, Size size);
 /* By index: the equation, which has a time of its own, runs over all steps so far with it. */
 bool *times_long_indices(const Times *times, const Equation *equation);
 IndexId times_index(const Times *times, const Equation *equation); /* of its time, or NONE */
+/* By equation * most + number of a reduction's index: it takes nothing from `window` steps before the equation's time, or earlier. */
+bool *times_window_reductions(const Times *times, int64_t window, int most);
 /* What a read at steps so far gives before the first: a constant, or NULL when it never does. False when it is no constant. */
 bool times_outside(const Times *times, const Expr *read, const Expr **out_value);
 

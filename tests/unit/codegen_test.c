@@ -150,7 +150,7 @@ static void add_blocks(Nest *nest) {
   Arena *arena = nest->fixture->arena;
   Kernel *kernel = nest->kernel;
   const Expr *more = expr_binary(arena, OP_ADD, expr_symbol(arena, nest->fixture->time), expr_integer(arena, 2));
-  Symbol symbol = {SYMBOL_DERIVED, "blocks", expr_binary(arena, OP_QUOTIENT, more, expr_integer(arena, 3))};
+  Symbol symbol = {.kind = SYMBOL_DERIVED, .name = "blocks", .formula = expr_binary(arena, OP_QUOTIENT, more, expr_integer(arena, 3))};
   ARENA_PUSH(arena, kernel->symbols, kernel->symbol_count, symbol);
   Size shape[] = {size_symbol(kernel->symbol_count - 1), size_constant(N)};
   BufferId blocks = kernel_add_buffer(kernel, "blocks", TYPE_REAL, 2, shape, HOME_WORKSPACE, 1);
