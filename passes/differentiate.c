@@ -21,6 +21,7 @@ typedef struct Differentiation {
   IndexId **indices; /* by tensor: of the equation of its adjoint */
   const Expr **sum;  /* by tensor: terms so far */
   int tensors;       /* of the program before */
+  bool has_step;     /* it is run in pieces too */
 } Differentiation;
 
 typedef struct Reach {
@@ -353,12 +354,28 @@ static void add_seeds(Differentiation *d, bool has_objective) {
   }
 }
 
+/* Values before the first step of all are what their equation says in the call with that step only; later they came in, and no
+ * gradient flows into what came in. */
+static const Expr *at_first_step(Differentiation *d, TensorId tensor, const Expr *adjoint) {
+  Program *program = d->program;
+  Arena *arena = program->arena;
+  const Tensor *of = &program->tensors[tensor];
+  SymbolId stream = program_find_symbol(program, SYMBOL_STREAM);
+  bool is_before = d->has_step && of->boundary_of != NONE && !of->is_after &&
+                   program->tensors[of->boundary_of].shape[of->boundary_axis].symbol == stream;
+  if (!is_before || adjoint->op == OP_NUMBER) return adjoint;
+  SymbolId position = program_find_symbol(program, SYMBOL_POSITION);
+  if (position == NONE) position = program_add_symbol(program, SYMBOL_POSITION, "position");
+  const Expr *is_first = expr_binary(arena, OP_EQ, expr_symbol(arena, position), expr_integer(arena, 0));
+  return expr_select(arena, is_first, adjoint, expr_number(arena, 0));
+}
+
 static void define_adjoints(Differentiation *d) {
   Program *program = d->program;
   for (int n = 0; n < d->tensors; n++) {
     if (!d->is_active[n]) continue;
     Equation equation = {.target = d->adjoint[n], .indices = d->indices[n], .source = program->tensors[n].source};
-    equation.value = d->sum[n] ? d->sum[n] : expr_number(program->arena, 0);
+    equation.value = at_first_step(d, n, d->sum[n] ? d->sum[n] : expr_number(program->arena, 0));
     program_add_equation(program, equation);
   }
 }
@@ -400,7 +417,9 @@ bool pass_differentiate(Program *program, PassContext *context) {
   (void)context;
   bool has_objective = false;
   for (int n = 0; n < program->port_count; n++) has_objective |= program->ports[n].kind == PORT_OBJECTIVE;
+  const Port *reason;
   Differentiation d = {.program = program, .tensors = program->tensor_count};
+  d.has_step = program_find_symbol(program, SYMBOL_STREAM) != NONE && program_has_step(program, &reason);
   d.depends = ARENA_ARRAY(program->arena, bool, d.tensors);
   d.is_needed = ARENA_ARRAY(program->arena, bool, d.tensors);
   d.is_active = ARENA_ARRAY(program->arena, bool, d.tensors);

@@ -1,7 +1,8 @@
 /* whole_lengths.c - a session that translates: a source that comes whole, a target step by step.
  *
  * The steps give what the whole sequence gives, also when the source is spoiled after the first one, as what depends on it is
- * kept. Another source length is refused in the course of a sequence and taken at the start of the next.
+ * kept. Another source length is refused in the course of a sequence and taken at the start of the next. A parameter that only the
+ * state before the first step depends on has a gradient in the chunk with that step alone.
  */
 #include <math.h>
 #include <stdio.h>
@@ -60,6 +61,28 @@ static void refuse_other_length(int length) {
   if (!strstr(error.message, "length 'S'")) stop("the message names no length");
 }
 
+static float largest_gradient_of_start(const seqrt_parameters *gradients, int64_t length) {
+  const void *inputs[] = {source, mask, target, label};
+  float loss, largest = 0;
+  if (seqrt_session_gradient(session, (int64_t[]){STEPS, length}, inputs, NULL, gradients, &loss, &error) != SEQRT_OK) stop("gradient");
+  for (int32_t p = 0; p < gradients->model->parameter_count; p++) {
+    const seqrt_parameter *parameter = &gradients->model->parameters[p];
+    if (strcmp(parameter->name, "start")) continue;
+    for (int64_t i = 0; i < parameter->elements; i++) largest = fmaxf(largest, fabsf(gradients->slots[parameter->first_slot][i]));
+  }
+  return largest;
+}
+
+static void differentiate(const seqrt_model *model) {
+  seqrt_parameters *gradients;
+  if (seqrt_parameters_create(model, &gradients, &error) != SEQRT_OK) stop("gradients");
+  if (seqrt_session_reset(session, NULL, &error) != SEQRT_OK) stop("reset");
+  draw(label, ROWS * STEPS, VOCABULARY, 3);
+  if (!(largest_gradient_of_start(gradients, SHORT) > 1e-6f)) stop("the first state has no gradient in the first chunk");
+  if (largest_gradient_of_start(gradients, SHORT) > 0) stop("the first state has a gradient in the second chunk");
+  seqrt_parameters_destroy(gradients);
+}
+
 int main(void) {
   const seqrt_model *model = &translation_with_attention_model;
   seqrt_parameters *parameters;
@@ -71,6 +94,7 @@ int main(void) {
   refuse_other_length(SHORT - 1);
   translate(LONG);
   translate(SHORT);
+  differentiate(model);
   seqrt_session_destroy(session);
   seqrt_parameters_destroy(parameters);
   return 0;
