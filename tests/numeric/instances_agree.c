@@ -11,7 +11,8 @@
 
 #include "seqrt/seqrt.h"
 
-extern const seqrt_model both_directions_model, gathers_and_objective_model, time_and_lengths_model, guards_and_maxima_model, causal_attention_model;
+extern const seqrt_model both_directions_model, gathers_and_objective_model, time_and_lengths_model, guards_and_maxima_model, causal_attention_model,
+    translation_with_attention_model;
 
 enum { ROWS = 5, STEPS = 11, OTHER_LENGTH = 4, TABLE = 3, INSTANCES = 4 };
 static const int32_t THREADS[INSTANCES] = {1, 2, 3, 2};
@@ -167,7 +168,7 @@ static bool agree(const seqrt_model *model, const Instance *a, const Instance *b
 
 int main(void) {
   static const seqrt_model *const models[] = {&both_directions_model, &gathers_and_objective_model, &time_and_lengths_model,
-                                              &guards_and_maxima_model, &causal_attention_model};
+                                              &guards_and_maxima_model, &causal_attention_model, &translation_with_attention_model};
   enum { MODELS = sizeof models / sizeof models[0] };
   Instance instances[MODELS][INSTANCES];
   seqrt_parameters *parameters[MODELS];
