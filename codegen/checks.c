@@ -376,7 +376,8 @@ static void build_check_values(ModuleEmitter *emitter) {
   LLVMValueRef number = build_range_field(emitter, ranges, loop.index, RANGE_COUNT);
   LLVMValueRef count = LLVMBuildLoad2(builder, i64, LLVMBuildInBoundsGEP2(builder, i64, sizes, &number, 1, ""), "");
   LLVMValueRef low = build_range_field(emitter, ranges, loop.index, RANGE_LOW);
-  LLVMValueRef high = build_range_field(emitter, ranges, loop.index, RANGE_HIGH);
+  number = build_range_field(emitter, ranges, loop.index, RANGE_HIGH);
+  LLVMValueRef high = LLVMBuildLoad2(builder, i64, LLVMBuildInBoundsGEP2(builder, i64, sizes, &number, 1, ""), "");
   LLVMValueRef search[] = {values, count, low, high}, element = build_call(emitter, first_outside, search, 4);
   LLVMValueRef is_fine = LLVMBuildICmp(builder, LLVMIntSLT, element, build_i64(emitter, 0), "");
   LLVMBasicBlockRef good = build_branch_bad(emitter, is_fine);

@@ -137,10 +137,10 @@ bool module_input_range(const Module *module, int input, int64_t *out_low, int64
   *out_low = INT64_MIN, *out_high = INT64_MAX;
   for (int n = 0; n < module->check_count; n++) {
     const InputCheck *check = &module->checks[n];
-    if (check->input != input) continue;
+    if (check->input != input || check->high.symbol != NONE) continue; /* what a length bounds is no constant */
     has_range = true;
     if (check->low > *out_low) *out_low = check->low;
-    if (check->high < *out_high) *out_high = check->high;
+    if (check->high.constant < *out_high) *out_high = check->high.constant;
   }
   if (!has_range) *out_low = *out_high = 0;
   return has_range;

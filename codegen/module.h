@@ -137,7 +137,7 @@ enum {
 };
 /* Where a buffer is: bytes after its home (turns -1, `at` a value), an entry of the table there (0), or the turns that begin at one. */
 enum { PLACE_HOME, PLACE_AT, PLACE_TURNS, PLACE_FIELDS };
-enum { RANGE_INPUT, RANGE_COUNT, RANGE_LOW, RANGE_HIGH, RANGE_FIELDS }; /* i64 each; the count is a value */
+enum { RANGE_INPUT, RANGE_COUNT, RANGE_LOW, RANGE_HIGH, RANGE_FIELDS }; /* i64 each; count and high are values */
 void declare_plans(ModuleEmitter *emitter);
 void define_plans(ModuleEmitter *emitter, const LLVMValueRef *bodies, const FrameViews *views);
 LLVMValueRef build_plan_address(const ModuleEmitter *emitter, LLVMValueRef entry); /* `entry` i64 */

@@ -119,7 +119,7 @@ static LLVMValueRef build_ranges(const ModuleEmitter *emitter, EntryKind entry, 
     range[RANGE_INPUT] = check->input;
     range[RANGE_COUNT] = size_elements_value(program, 1, tensor->rank, tensor->shape, NULL);
     range[RANGE_LOW] = check->low;
-    range[RANGE_HIGH] = check->high;
+    range[RANGE_HIGH] = size_elements_value(program, 1, 1, &check->high, NULL);
   }
   *out_count = count;
   return build_numbers(emitter, "ranges", emitter->codegen->type_i64, numbers, RANGE_FIELDS * count);

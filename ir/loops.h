@@ -157,7 +157,8 @@ typedef struct StatePiece {
 /* An integer input whose values are used as indices must lie in low <= v < high. */
 typedef struct InputCheck {
   int input; /* counts the inputs */
-  int64_t low, high;
+  int64_t low;
+  Size high;
 } InputCheck;
 
 /* Everything that goes into one object. */

@@ -201,9 +201,11 @@ void loops_print(Text *text, const Module *module) {
     if (piece->shown != NONE) text_format(text, " shows %d", piece->shown);
     text_add(text, "\n");
   }
-  for (int n = 0; n < module->check_count; n++)
-    text_format(text, "  check input %d in %lld .. %lld\n", module->checks[n].input, (long long)module->checks[n].low,
-                (long long)module->checks[n].high);
+  for (int n = 0; n < module->check_count; n++) {
+    text_format(text, "  check input %d in %lld .. ", module->checks[n].input, (long long)module->checks[n].low);
+    size_print(text, names, module->checks[n].high);
+    text_add(text, "\n");
+  }
   text_add(text, "}\n");
   for (int entry = 0; entry < ENTRY_COUNT; entry++) {
     if (!module->kernels[entry]) continue;

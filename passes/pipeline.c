@@ -185,6 +185,7 @@ static void add_pieces(Module *module, const Program *carried) {
 typedef struct CheckSearch {
   Module *module;
   const Program *program;
+  bool has_condition; /* in the equation: it may keep inside what it reads */
 } CheckSearch;
 
 static int input_number(const Program *program, TensorId tensor) {
@@ -197,31 +198,38 @@ static int input_number(const Program *program, TensorId tensor) {
   return NONE;
 }
 
-/* An integer input that is an index of a constant axis: its values must lie in it. */
+/* An integer input that is an index: its values must lie in the axis. */
 static void find_check(void *context, const Expr *expr) {
   CheckSearch *search = context;
   if (expr->op != OP_READ || expr->outside) return;
   for (int n = 0; n < expr->arg_count; n++) {
     Size extent = search->program->tensors[expr->id].shape[n];
-    if (expr->args[n]->op != OP_READ || extent.symbol != NONE) continue;
+    if (expr->args[n]->op != OP_READ || (extent.symbol != NONE && search->has_condition)) continue;
     int input = input_number(search->program, expr->args[n]->id);
     if (input == NONE) continue;
     Module *module = search->module;
-    InputCheck check = {input, 0, extent.constant};
+    InputCheck check = {input, 0, extent};
     int at = 0;
-    while (at < module->check_count && module->checks[at].input != input) at++;
+    while (at < module->check_count && (module->checks[at].input != input || module->checks[at].high.symbol != extent.symbol)) at++;
     if (at == module->check_count)
       ARENA_PUSH(module->arena, module->checks, module->check_count, check);
-    else if (check.high < module->checks[at].high)
-      module->checks[at].high = check.high;
+    else if (extent.constant < module->checks[at].high.constant)
+      module->checks[at].high = extent;
   }
 }
 
+static void find_condition(void *context, const Expr *expr) {
+  if (expr->op == OP_SELECT) ((CheckSearch *)context)->has_condition = true;
+}
+
 static void add_checks(Module *module, const Program *program) {
-  CheckSearch search = {module, program};
+  CheckSearch search = {module, program, false};
   for (int n = 0; n < program->equation_count; n++) {
     const Equation *equation = &program->equations[n];
     const Expr *parts[] = {equation->value, equation->guard, equation->body};
+    search.has_condition = equation->guard != NULL;
+    for (int p = 0; p < 3; p++)
+      if (parts[p]) expr_visit(parts[p], find_condition, &search);
     for (int p = 0; p < 3; p++)
       if (parts[p]) expr_visit(parts[p], find_check, &search);
   }

@@ -228,7 +228,7 @@ static Module *build_module(Fixture *fixture) {
   module->pieces[1] = (StatePiece){"h0", TYPE_REAL, 3, arena_copy(arena, (Size[]){size_constant(1), b, n}, 3 * sizeof(Size)),
                                    port, true, NONE, NONE};
   module->checks = ARENA_NEW(arena, InputCheck);
-  *module->checks = (InputCheck){1, 0, VOCABULARY};
+  *module->checks = (InputCheck){1, 0, size_constant(VOCABULARY)};
   module->kernels[ENTRY_FORWARD] = build_forward(fixture);
   module->kernels[ENTRY_INITIAL] = build_initial(fixture);
   module->kernels[ENTRY_GRADIENT] = build_gradient(fixture);
@@ -549,6 +549,25 @@ static void test_value_fault(void **state) {
   fixture_destroy(&fixture);
 }
 
+/* An index of an axis whose length is known at run time only. */
+static void test_value_past_a_length(void **state) {
+  (void)state;
+  Fixture fixture = fixture_create(2);
+  fixture.module->checks->high = size_symbol(fixture.time);
+  assert_true(codegen_compile(fixture.codegen, fixture.module, fixture.diagnostics));
+  const seqrt_model *model = load_model(&fixture);
+  assert_int_equal(model->inputs[1].has_range, 0);
+  Caller *caller = caller_create(model);
+  for (int n = 0; n < ROWS * STEPS; n++) caller->token[n] = STEPS - 1;
+  assert_int_equal(model->entries[SEQRT_FORWARD](&caller->call), SEQRT_OK);
+  caller->token[5] = STEPS;
+  assert_fault(model, caller, SEQRT_OUT_OF_RANGE, SEQRT_ARGUMENT_INPUT, 1);
+  assert_int_equal(caller->call.fault.element, 5);
+  assert_int_equal(caller->call.fault.high, STEPS);
+  caller_destroy(caller);
+  fixture_destroy(&fixture);
+}
+
 static void test_state_faults(void **state) {
   (void)state;
   Fixture fixture = fixture_create(2);
@@ -764,7 +783,7 @@ int main(void) {
       cmocka_unit_test(test_machines),      cmocka_unit_test(test_unknown_targets), cmocka_unit_test(test_print_targets),
       cmocka_unit_test(test_descriptor),    cmocka_unit_test(test_sizes),           cmocka_unit_test(test_run),
       cmocka_unit_test(test_steps),         cmocka_unit_test(test_argument_faults), cmocka_unit_test(test_value_fault),
-      cmocka_unit_test(test_state_faults),  cmocka_unit_test(test_no_step),         cmocka_unit_test(test_turn_gradients),
+      cmocka_unit_test(test_value_past_a_length), cmocka_unit_test(test_state_faults),  cmocka_unit_test(test_no_step),         cmocka_unit_test(test_turn_gradients),
       cmocka_unit_test(test_outputs),       cmocka_unit_test(test_header),          cmocka_unit_test(test_border),
       cmocka_unit_test(test_other_targets),
   };
