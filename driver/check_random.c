@@ -93,7 +93,7 @@ static int64_t integer_limit(const Maker *maker, const Port *port) {
   int input = 0;
   for (int p = 0; p < maker->program->port_count && &maker->program->ports[p] != port; p++) input += maker->program->ports[p].kind == PORT_INPUT;
   for (int n = 0; n < module->check_count; n++)
-    if (module->checks[n].input == input) return module->checks[n].high;
+    if (module->checks[n].input == input) return size_of(maker, module->checks[n].high);
   return SMALLEST_TABLE;
 }
 
