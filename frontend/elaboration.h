@@ -70,9 +70,9 @@ typedef struct Entity {
   Cell **axes;
   bool has_type;
   Type type;
-  int guess; /* of the type, while it is looked for; or TYPE_OPEN */
-  bool is_complex, has_part_axis;  /* the last axis is (re, im) */
-  struct Entity *imaginary;        /* else, once split: the tensor beside this one */
+  int guess;                      /* of the type, while it is looked for; or TYPE_OPEN */
+  bool is_complex, has_part_axis; /* the last axis is (re, im) */
+  struct Entity *imaginary;       /* else, once split: the tensor beside this one */
   SourceRange source;
   int case_count;
   Case **cases;
@@ -199,7 +199,7 @@ struct Term {
   /* memos, written by the stages */
   bool is_walked, has_type, is_complex;
   int pass, complex_pass;
-  int guess; /* a type, or TYPE_OPEN */
+  int guess;                           /* a type, or TYPE_OPEN */
   const Term *lowered_re, *lowered_im; /* im NULL: real */
   Type type;
   const Expr *built;
