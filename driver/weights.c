@@ -1,6 +1,7 @@
 /* weights.c - a checkpoint beside a model. Everything that does not fit is said at once: counts, then the first few of each kind. */
 #include "driver/weights.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -116,16 +117,22 @@ static bool is_ignored(const Program *program, const char *name) {
   return false;
 }
 
+/* Whether the name is that of a port or, where it has turns, of one of them; there may be many, so no names are made. */
+static bool is_name_of(const Fit *fit, const Port *port, const char *name) {
+  const char *place = port->has_turns ? strstr(port->name, "{}") : NULL;
+  if (!place) return strcmp(port->name, name) == 0;
+  size_t before = (size_t)(place - port->name);
+  if (strncmp(port->name, name, before) != 0) return false;
+  const char *digits = name + before, *end = digits + strspn(digits, "0123456789");
+  if (end == digits || end - digits > 9 || (*digits == '0' && end - digits > 1) || strcmp(end, place + 2) != 0) return false;
+  int64_t number = strtol(digits, NULL, 10) - port->turn_offset, turns = fit->program->tensors[port->tensor].shape[0].constant;
+  if (port->turn_scale == 0) return number == 0;
+  return number % port->turn_scale == 0 && number / port->turn_scale >= 0 && number / port->turn_scale < turns;
+}
+
 static bool is_parameter(const Fit *fit, const char *name) {
-  for (int n = 0; n < fit->program->port_count; n++) {
-    const Port *port = &fit->program->ports[n];
-    if (port->kind != PORT_PARAMETER) continue;
-    const char *place = port->has_turns ? strstr(port->name, "{}") : NULL;
-    if (place && strncmp(port->name, name, (size_t)(place - port->name)) != 0) continue;
-    int64_t turns = port->has_turns ? fit->program->tensors[port->tensor].shape[0].constant : 1;
-    for (int64_t turn = 0; turn < turns; turn++)
-      if (strcmp(port_turn_name(fit->arena, port, turn), name) == 0) return true;
-  }
+  for (int n = 0; n < fit->program->port_count; n++)
+    if (fit->program->ports[n].kind == PORT_PARAMETER && is_name_of(fit, &fit->program->ports[n], name)) return true;
   return false;
 }
 

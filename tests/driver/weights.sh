@@ -74,6 +74,12 @@ part one/model.safetensors embed.weight 6
 expect 1 "$SEQC" model.seq --weights one -o other.o
 says "parameter 'layers.0.weight' is missing from 'one', and so are 1 other turns of it"
 
+# Numbers that no turn has, or written otherwise, are names of no parameter.
+part one/model.safetensors embed.weight 6 layers.0.weight 2 layers.0.bias 2 layers.1.weight 2 layers.1.bias 2 layers.2.bias 1 layers.01.bias 1 layers..bias 1 \
+  layers.1x.bias 1 layers.-1.bias 1
+expect 1 "$SEQC" model.seq --weights one -o other.o
+says "parameters that are missing: 0, of another shape: 0, tensors of no parameter: 5"
+
 # Shapes and config that disagree: both are shown.
 part one/model.safetensors embed.weight 8 layers.0.weight 2 layers.0.bias 2 layers.1.weight 2 layers.1.bias 2 extra.a 1
 expect 1 "$SEQC" model.seq --weights one -o other.o
