@@ -107,6 +107,7 @@ static void use_statements(const Statement *statement, bool is_alone, bool *is_u
     for (int n = 0; n < statement->rank; n++) use_expr(statement->indices[n], is_used);
     if (statement->kind == STATEMENT_STORE || statement->kind == STATEMENT_TILE) is_used[statement->buffer] = true;
     if (statement->kind == STATEMENT_TILE) is_used[statement->a_buffer] = is_used[statement->b_buffer] = true;
+    if (statement->packed_buffer != NONE) is_used[statement->packed_buffer] = true;
     use_statements(statement->body, false, is_used);
     use_statements(statement->otherwise, false, is_used);
   }

@@ -196,6 +196,15 @@ static void build_size_checks(const ModuleEmitter *emitter, LLVMValueRef call, L
   build_require(emitter, call, is_fine, SEQRT_INVALID_ARGUMENT, SEQRT_ARGUMENT_WORKSPACE, none);
 }
 
+/* Aligned; where it is to be written, there. */
+static void build_packed_check(const ModuleEmitter *emitter, LLVMValueRef call, LLVMValueRef plan) {
+  LLVMValueRef packed = build_call_field(emitter, call, CALL_PACKED);
+  LLVMValueRef is_wanted = build_plan_flag(emitter, plan, FLAG_PACK);
+  LLVMValueRef is_missing = LLVMBuildAnd(emitter->builder, is_wanted, build_is_null(emitter, packed), "");
+  LLVMValueRef is_fine = LLVMBuildAnd(emitter->builder, build_is_aligned(emitter, packed), LLVMBuildNot(emitter->builder, is_missing, ""), "");
+  build_require(emitter, call, is_fine, SEQRT_INVALID_ARGUMENT, SEQRT_ARGUMENT_PACKED, build_i32(emitter, -1));
+}
+
 static void build_parameter_checks(const ModuleEmitter *emitter, LLVMValueRef call, LLVMValueRef plan) {
   LLVMValueRef slots = build_plan_field(emitter, plan, PLAN_PARAMETERS);
   LLVMBasicBlockRef after = build_branch(emitter, build_is_at_least(emitter, slots, build_i64(emitter, 1)));
@@ -311,6 +320,7 @@ static void build_check_call(ModuleEmitter *emitter) {
   build_version_check(emitter, call);
   build_context_check(emitter, call);
   build_size_checks(emitter, call, plan, LLVMGetParam(function, 2));
+  build_packed_check(emitter, call, plan);
   build_table_checks(emitter, call, plan);
   build_state_checks(emitter, call, plan);
   LLVMBuildRet(emitter->builder, build_i32(emitter, SEQRT_OK));

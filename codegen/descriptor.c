@@ -1,4 +1,6 @@
 /* descriptor.c - NAME_model, the one exported symbol: what seqrt/abi.h says about a model, as constants. */
+#include <limits.h>
+
 #include "codegen/module.h"
 
 #ifndef SEQC_VERSION
@@ -7,7 +9,7 @@
 
 _Static_assert((int)ENTRY_FORWARD == SEQRT_FORWARD && (int)ENTRY_OBJECTIVE == SEQRT_OBJECTIVE &&
                    (int)ENTRY_GRADIENT == SEQRT_GRADIENT && (int)ENTRY_INITIAL == SEQRT_INITIAL &&
-                   (int)ENTRY_COUNT == SEQRT_ENTRY_COUNT,
+                   (int)ENTRY_PACK == SEQRT_PACK && (int)ENTRY_COUNT == SEQRT_ENTRY_COUNT,
                "entries are numbered as in the ABI");
 _Static_assert((int)INIT_NONE == SEQRT_INIT_NONE && (int)INIT_CONSTANT == SEQRT_INIT_CONSTANT &&
                    (int)INIT_UNIFORM == SEQRT_INIT_UNIFORM && (int)INIT_NORMAL == SEQRT_INIT_NORMAL,
@@ -272,7 +274,8 @@ void build_descriptor(ModuleEmitter *emitter) {
                            emitter->state_size,
                            emitter->state_offset,
                            build_i32(emitter, module->interface->ignored_count),
-                           build_ignored(emitter)};
+                           build_ignored(emitter),
+                           build_i64(emitter, module_packed_offset(module, INT_MAX))};
   unsigned count = sizeof fields / sizeof *fields;
   LLVMTypeRef type = LLVMTypeOf(constant_struct(emitter, fields, count));
   fields[1] = build_i32(emitter, (int64_t)LLVMABISizeOfType(codegen->data_layout, type));

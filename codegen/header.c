@@ -182,6 +182,7 @@ static void start_arguments(Header *header) {
                                        "parameter_gradients",
                                        "input_gradients",
                                        "state_gradients",
+                                       "packed",
                                        "workspace",
                                        "out_fault"};
   claim_all(header, locals, sizeof locals / sizeof *locals);
@@ -323,13 +324,16 @@ static void add_arguments(Header *header, const EntryText *entry, Tables *tables
   if (module->has_objective && (entry->entry == ENTRY_OBJECTIVE || entry->entry == ENTRY_GRADIENT))
     add_fixed(header, "float *", "objective", "one number; NULL: not wanted");
   if (entry->entry == ENTRY_GRADIENT) add_gradients(header);
+  if (module->kernels[ENTRY_PACK] && (entry->entry == ENTRY_FORWARD || entry->entry == ENTRY_OBJECTIVE))
+    add_fixed(header, "void *", "packed",
+              arena_format(header->arena, "what %s_pack made of the parameters, only read; NULL: packed in each call", header->name));
   add_fixed(header, "void *", "workspace",
             arena_format(header->arena, "%s_workspace_size(...) bytes, aligned to 64", header->name));
   add_fixed(header, "seqrt_fault *", "out_fault", "what is wrong when the result is not SEQRT_OK; NULL: not wanted");
 }
 
 static void write_entry(Header *header, const EntryText *entry) {
-  static const char *const entry_constants[ENTRY_COUNT] = {"SEQRT_FORWARD", "SEQRT_OBJECTIVE", "SEQRT_GRADIENT", "SEQRT_INITIAL"};
+  static const char *const entry_constants[ENTRY_COUNT] = {"SEQRT_FORWARD", "SEQRT_OBJECTIVE", "SEQRT_GRADIENT", "SEQRT_INITIAL", "SEQRT_PACK"};
   Text *text = &header->text;
   Tables tables = {0};
   add_arguments(header, entry, &tables);
@@ -346,7 +350,7 @@ static void write_entry(Header *header, const EntryText *entry) {
   for (int n = 0; n < header->argument_count; n++) {
     static const char *const fields[] = {"context",         "parameters", "batch",     "initial_states",      "state_in",
                                          "state_out",       "cotangents", "objective", "parameter_gradients", "input_gradients",
-                                         "state_gradients", "workspace",  "capacity"};
+                                         "state_gradients", "packed",    "workspace",  "capacity"};
     for (size_t f = 0; f < sizeof fields / sizeof *fields; f++)
       if (!strcmp(header->arguments[n].name, fields[f])) text_format(text, "  call.%s = %s;\n", fields[f], fields[f]);
   }
@@ -386,6 +390,28 @@ static void write_sizes(Header *header) {
               capacity, header->name, lengths_passed, value);
 }
 
+/* Packing depends on neither batch nor lengths, and needs no workspace beside what it writes. */
+static void write_pack(Header *header) {
+  int lengths = module_length_count(header->module);
+  text_format(&header->text,
+              "/* The parameters in the order in which products read them, for many calls: packed has %s_model.packed_size bytes,\n"
+              " * aligned to 64. To be repeated when parameters have changed. Returns a seqrt_code. */\n"
+              "static inline int32_t %s_pack(const seqrt_context *context, const float *const *parameters, void *packed,\n"
+              "                              seqrt_fault *out_fault) {\n",
+              header->name, header->name);
+  if (lengths) text_add(&header->text, "  static const int64_t lengths[] = {1");
+  for (int n = 1; n < lengths; n++) text_add(&header->text, ", 1");
+  if (lengths) text_add(&header->text, "};\n");
+  text_add(&header->text,
+           "  seqrt_call call;\n  int32_t status;\n  memset(&call, 0, sizeof call);\n  call.abi_version = SEQRT_ABI_VERSION;\n"
+           "  call.context = context;\n  call.batch = 1;\n");
+  if (lengths) text_add(&header->text, "  call.lengths = lengths;\n");
+  text_format(&header->text,
+              "  call.parameters = parameters;\n  call.packed = packed;\n  call.workspace = packed;\n"
+              "  status = %s_model.entries[SEQRT_PACK](&call);\n  if (out_fault) *out_fault = call.fault;\n  return status;\n}\n\n",
+              header->name);
+}
+
 static void write_entries(Header *header) {
   const EntryText entries[] = {
       {ENTRY_FORWARD, false, "forward", "Outputs and state of any number of steps, from any state."},
@@ -397,6 +423,7 @@ static void write_entries(Header *header) {
   for (size_t n = 0; n < sizeof entries / sizeof *entries; n++)
     if (header->module->kernels[entries[n].entry] && (!entries[n].is_step || header->module->has_step))
       write_entry(header, &entries[n]);
+  if (header->module->kernels[ENTRY_PACK]) write_pack(header);
 }
 
 const char *codegen_header(Arena *arena, const Module *module, const char *source_path) {

@@ -63,6 +63,19 @@ int port_slot_count(const Module *module, const Port *parameter) {
   return parameter->has_turns ? (int)module->interface->tensors[parameter->tensor].shape[0].constant : 1;
 }
 
+int64_t module_packed_offset(const Module *module, int slot) {
+  const Kernel *pack = module->kernels[ENTRY_PACK];
+  int64_t offset = 0;
+  for (BufferId n = 0; pack && n < pack->buffer_count; n++) {
+    const Buffer *buffer = &pack->buffers[n];
+    if (buffer->home != HOME_PACKED || buffer->slot >= slot) continue;
+    int64_t bytes = 4;
+    for (int axis = 0; axis < buffer->rank; axis++) bytes *= buffer->shape[axis].constant;
+    offset += (bytes + SEQRT_ALIGNMENT - 1) / SEQRT_ALIGNMENT * SEQRT_ALIGNMENT;
+  }
+  return offset;
+}
+
 bool kernel_has_home(const Kernel *kernel, BufferHome home, int slot) {
   for (int b = 0; kernel && b < kernel->buffer_count; b++)
     if (kernel->buffers[b].home == home && (slot < 0 || kernel->buffers[b].slot == slot)) return true;

@@ -44,6 +44,7 @@ enum {
   CALL_PARAMETER_GRADIENTS,
   CALL_INPUT_GRADIENTS,
   CALL_STATE_GRADIENTS,
+  CALL_PACKED,
   CALL_WORKSPACE,
   CALL_FAULT,
   CALL_FIELDS
@@ -65,6 +66,8 @@ bool module_port_grows(const Module *module, const Port *state); /* it has a val
 int64_t module_limit(const Module *module, int length); /* 0: none */
 bool module_state_has_lengths(const Module *module); /* it holds something for each position of a whole length */
 bool module_grows(const Module *module); /* its state has room for a number of steps that the caller chooses */
+/* Byte offset of a slot of what is packed; past the last one the size of all. */
+int64_t module_packed_offset(const Module *module, int slot);
 uint64_t module_fingerprint(const Module *module);
 int64_t module_axis(const Module *module, Size size); /* the extent, or SEQRT_AXIS_... */
 /* Low and high that all checks of an input allow; false without a check. */
@@ -133,7 +136,8 @@ enum {
   FLAG_INITIAL = 4,
   FLAG_MAKES_STATE = 8,
   FLAG_READS_INPUTS = 16,
-  FLAG_READS_COTANGENTS = 32
+  FLAG_READS_COTANGENTS = 32,
+  FLAG_PACK = 64
 };
 /* Where a buffer is: bytes after its home (turns -1, `at` a value), an entry of the table there (0), or the turns that begin at one. */
 enum { PLACE_HOME, PLACE_AT, PLACE_TURNS, PLACE_FIELDS };

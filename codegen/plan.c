@@ -37,7 +37,7 @@ static int piece_number(const Module *module, bool is_declared, int slot) {
 /* Where sizes and offsets are among the values of a program. */
 typedef struct Layout {
   SizeProgram *program;
-  int *slots;
+  int *slots, *packed;
   int *pieces_in, *pieces_out; /* of the state that comes and of that which is left: the one may have room for fewer steps */
   int state_size; /* of the initial state */
   int scratch;    /* where the state is that is appended to when none is left */
@@ -56,6 +56,10 @@ static Layout layout_create(const ModuleEmitter *emitter, EntryKind entry) {
                    .pieces_out = ARENA_ARRAY(arena, int, module->piece_count),
                    .zero = size_constant_value(program, 0)};
   layout.state_size = size_state_value(program, layout.zero, NULL);
+  layout.packed = ARENA_ARRAY(arena, int, kernel->buffer_count);
+  for (int n = 0; n < kernel->buffer_count; n++)
+    if (kernel->buffers[n].home == HOME_PACKED)
+      layout.packed[n] = size_constant_value(program, module_packed_offset(module, kernel->buffers[n].slot));
   int least = size_constant_value(program, SEQRT_ALIGNMENT); /* 0 means impossible */
   if (entry_makes_state(module, entry)) {
     if (!module->kernels[ENTRY_INITIAL])
@@ -86,6 +90,7 @@ static LLVMValueRef build_places(const ModuleEmitter *emitter, const Kernel *ker
       if (buffer->has_turns) place[PLACE_TURNS] = port_slot_count(module, module_port(module, PORT_PARAMETER, buffer->slot));
       continue;
     case HOME_WORKSPACE: place[PLACE_AT] = layout->slots[buffer->slot]; break;
+    case HOME_PACKED: place[PLACE_AT] = layout->packed[b]; break;
     case HOME_OBJECTIVE: place[PLACE_AT] = layout->zero; break;
     case HOME_CARRY_IN: place[PLACE_AT] = layout->pieces_in[piece_number(module, false, buffer->slot)]; break;
     case HOME_HISTORY:
@@ -126,7 +131,8 @@ static LLVMValueRef build_ranges(const ModuleEmitter *emitter, EntryKind entry, 
 }
 
 static int entry_flags(const Module *module, EntryKind entry) {
-  static const int kinds[ENTRY_COUNT] = {[ENTRY_FORWARD] = FLAG_FORWARD, [ENTRY_GRADIENT] = FLAG_GRADIENT, [ENTRY_INITIAL] = FLAG_INITIAL};
+  static const int kinds[ENTRY_COUNT] = {
+      [ENTRY_FORWARD] = FLAG_FORWARD, [ENTRY_GRADIENT] = FLAG_GRADIENT, [ENTRY_INITIAL] = FLAG_INITIAL, [ENTRY_PACK] = FLAG_PACK};
   return kinds[entry] | (entry_makes_state(module, entry) ? FLAG_MAKES_STATE : 0) |
          (entry_reads(module, entry, HOME_INPUT, -1) ? FLAG_READS_INPUTS : 0) |
          (kernel_has_home(module->kernels[entry], HOME_COTANGENT, -1) ? FLAG_READS_COTANGENTS : 0);
@@ -145,7 +151,7 @@ static LLVMValueRef plan_constant(const ModuleEmitter *emitter, EntryKind entry,
   size_state_value(program, VALUE_CAPACITY_IN, layout.pieces_in);
   LLVMValueRef ranges = build_ranges(emitter, entry, program, &numbers[PLAN_RANGE_COUNT]);
   SymbolId stream = program_find_symbol(module->interface, SYMBOL_STREAM);
-  bool has_moved = entry != ENTRY_INITIAL && stream != NONE;
+  bool has_moved = entry != ENTRY_INITIAL && entry != ENTRY_PACK && stream != NONE;
   numbers[PLAN_MOVED] = has_moved ? size_symbol_value(program, stream) : layout.zero;
   numbers[PLAN_SYMBOLS] = size_symbol_copies(program);
   numbers[PLAN_SYMBOL_COUNT] = kernel->symbol_count;

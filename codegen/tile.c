@@ -2,12 +2,13 @@
  *
  * All accumulators are values carried by one loop over k. Each step loads the vectors of B once and multiplies them with
  * the rows of A, one broadcast element at a time, which the processor does while it loads. That is a function, one for each
- * shape of tile and for rows that are packed or in place, so that it is compiled once. The block comes back through memory, is added to `value` and stored, with masks
- * at the edges.
+ * shape of tile and for rows that are packed or in place, so that it is compiled once. The block comes back through memory, is
+ * added to `value` and stored, with masks at the edges. Where fewer rows in place are left than a tile has, a smaller one does
+ * them: down to one, a vector times a matrix, which has to fetch the matrix in time.
  */
 #include "codegen/flow.h"
 
-enum { K_UNROLL = 4, SHORT_VALUE = 4, MOST_ROWS = 16 };
+enum { K_UNROLL = 4, SHORT_VALUE = 4, MOST_ROWS = 16, LOW_TILE = 2, PREFETCHED_STEPS = 12 };
 
 typedef struct Tile {
   Emitter *emitter;
@@ -42,6 +43,19 @@ static LLVMValueRef panel_at(Tile *tile, LLVMValueRef panel, LLVMValueRef k, LLV
   return LLVMBuildInBoundsGEP2(emitter->builder, emitter->codegen->type_f32, panel, &offset, 1, "");
 }
 
+/* A tile this low does not compute for long on what it loads. */
+static void emit_prefetch(Tile *tile, LLVMValueRef b, int step) {
+  Emitter *emitter = tile->emitter;
+  LLVMTypeRef ptr = emitter->codegen->type_ptr;
+  for (int v = 0; v < tile->vectors; v++) {
+    LLVMValueRef place = emit_constant(emitter, ((step + PREFETCHED_STEPS) * tile->vectors + v) * emitter->lanes);
+    LLVMValueRef address = LLVMBuildGEP2(emitter->builder, emitter->codegen->type_f32, b, &place, 1, "");
+    LLVMValueRef arguments[] = {address, LLVMConstInt(emitter->codegen->type_i32, 0, false), LLVMConstInt(emitter->codegen->type_i32, 3, false),
+                                LLVMConstInt(emitter->codegen->type_i32, 1, false)};
+    emit_intrinsic(emitter, "llvm.prefetch", 1, &ptr, 4, arguments);
+  }
+}
+
 /* Element `step` of row `r` of A, in all lanes. */
 static LLVMValueRef row_element(Tile *tile, const LLVMValueRef *a, int step, int r) {
   const Statement *statement = tile->statement;
@@ -56,6 +70,7 @@ static void emit_step(Tile *tile, LLVMValueRef *sums, const LLVMValueRef *a, LLV
   Emitter *emitter = tile->emitter;
   const Statement *statement = tile->statement;
   LLVMValueRef columns[FLOW_CARRIED];
+  if (tile->rows <= LOW_TILE) emit_prefetch(tile, b, step);
   for (int v = 0; v < tile->vectors; v++)
     columns[v] = panel_load(tile, tile->vector_type, statement->b_buffer, b, tile->b_stride, step, v * emitter->lanes);
   for (int r = 0; r < tile->rows; r++) {
@@ -124,17 +139,52 @@ static LLVMValueRef tile_function(Tile *caller) {
   return function;
 }
 
-static void emit_product(Tile *tile) {
+/* The first `rows` rows of the tile. */
+static void call_tile(const Tile *whole, int rows) {
+  Tile part = *whole, *tile = &part;
   Emitter *emitter = tile->emitter;
+  tile->rows = rows;
   LLVMValueRef function = tile_function(tile);
-  LLVMTypeRef type = LLVMArrayType2(tile->vector_type, (uint64_t)(tile->rows * tile->vectors));
-  tile->scratch = LLVMBuildAlloca(emitter->entry_builder, type, "tile");
-  LLVMSetAlignment(tile->scratch, 64);
   LLVMValueRef arguments[4 + MOST_ROWS] = {tile->b, emit_scalar(emitter, tile->statement->depth), tile->scratch};
   unsigned pointers = (unsigned)pointer_count(tile);
   for (unsigned n = 0; n < pointers; n++) arguments[3 + n] = tile->a[n];
   arguments[3 + pointers] = tile->a_stride;
   LLVMBuildCall2(emitter->builder, LLVMGlobalGetValueType(function), function, arguments, 3 + pointers + has_wide_steps(tile), "");
+}
+
+/* Fewer rows than the tile has are left in some tile. */
+static bool has_rest(const Tile *tile) {
+  const Expr *limit = tile->statement->row_limit;
+  return tile->statement->has_rows_in_place && (limit->op != OP_INTEGER || limit->integer % tile->rows);
+}
+
+/* A tile of `rows` rows, or of the next smaller height where that is enough for those left. */
+static void call_smallest(const Tile *tile, LLVMValueRef left, int rows) {
+  static const int heights[] = {6, 4, 2, 1};
+  int smaller = 0;
+  for (int n = 3; n >= 0; n--)
+    if (heights[n] < rows) smaller = heights[n];
+  if (!smaller) {
+    call_tile(tile, rows);
+    return;
+  }
+  BranchFlow branch = {.carried_count = 0};
+  branch_begin(tile->emitter, &branch, LLVMBuildICmp(tile->emitter->builder, LLVMIntSGT, left, emit_constant(tile->emitter, smaller), ""));
+  call_tile(tile, rows);
+  branch_else(tile->emitter, &branch);
+  call_smallest(tile, left, smaller);
+  branch_end(tile->emitter, &branch);
+}
+
+static void emit_product(Tile *tile) {
+  Emitter *emitter = tile->emitter;
+  LLVMTypeRef type = LLVMArrayType2(tile->vector_type, (uint64_t)(tile->rows * tile->vectors));
+  tile->scratch = LLVMBuildAlloca(emitter->entry_builder, type, "tile");
+  LLVMSetAlignment(tile->scratch, 64);
+  if (has_rest(tile))
+    call_smallest(tile, LLVMBuildNSWSub(emitter->builder, tile->row_limit, tile->row0, ""), tile->rows);
+  else
+    call_tile(tile, tile->rows);
 }
 
 /* ---- what becomes of it */
@@ -210,12 +260,24 @@ static void find_rows(Tile *tile) {
   tile->a_stride = emit_constant(emitter, 1);
 }
 
+/* Where the panel of B begins: among those packed once where there are any. */
+static void find_panel(Tile *tile) {
+  Emitter *emitter = tile->emitter;
+  const Statement *statement = tile->statement;
+  tile->b = emit_uniform_address(emitter, statement->b_buffer, statement->b_indices);
+  tile->b_stride = emitter->strides[statement->b_buffer][statement->b_rank - 2];
+  if (statement->packed_buffer == NONE) return;
+  LLVMValueRef base = emitter->bases[statement->packed_buffer];
+  LLVMValueRef is_given = LLVMBuildICmp(emitter->builder, LLVMIntNE, base, LLVMConstNull(LLVMTypeOf(base)), "");
+  LLVMValueRef packed = emit_uniform_address(emitter, statement->packed_buffer, statement->packed_indices);
+  tile->b = LLVMBuildSelect(emitter->builder, is_given, packed, tile->b, "");
+}
+
 void emit_tile(Emitter *emitter, const Statement *statement) {
   Tile tile = {.emitter = emitter, .statement = statement, .rows = statement->tile_rows, .vectors = statement->tile_vectors};
   if (tile.rows * tile.vectors > FLOW_CARRIED || tile.rows > MOST_ROWS) internal_error("a tile of %d by %d vectors", tile.rows, tile.vectors);
   tile.vector_type = emit_type(emitter, TYPE_REAL, true);
-  tile.b = emit_uniform_address(emitter, statement->b_buffer, statement->b_indices);
-  tile.b_stride = emitter->strides[statement->b_buffer][statement->b_rank - 2];
+  find_panel(&tile);
   tile.row0 = emit_scalar(emitter, statement->row0);
   tile.column0 = emit_scalar(emitter, statement->column0);
   tile.row_limit = emit_scalar(emitter, statement->row_limit);

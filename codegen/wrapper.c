@@ -205,6 +205,7 @@ static LLVMValueRef build_home(const Runner *runner, BufferHome home) {
                            runner->state_out, "");
   case HOME_INPUT_GRADIENT: return build_call_field(emitter, call, CALL_INPUT_GRADIENTS);
   case HOME_STATE_GRADIENT: return build_call_field(emitter, call, CALL_STATE_GRADIENTS);
+  case HOME_PACKED: return build_call_field(emitter, call, CALL_PACKED);
   case HOME_COUNT: break;
   }
   internal_error("there is no home %d", (int)home);

@@ -263,11 +263,19 @@ static bool run_gradient(CompiledRun *run) {
   return true;
 }
 
+/* The whole sequence reads parameters that were packed once, the pieces pack their own. */
+static bool pack_parameters(CompiledRun *run) {
+  if (!run->model->entries[SEQRT_PACK]) return true;
+  run->call.packed = allocate_aligned(run->check->arena, run->model->packed_size);
+  return run_entry(run, SEQRT_PACK);
+}
+
 void check_compiled(Check *check) {
   bool has_run = true;
   for (int run = 0; run < check->run_count; run++) {
     check->suffix = check->runs[run];
-    has_run &= run_forward(run_create(check, CHECK_COMPILED));
+    CompiledRun *forward = run_create(check, CHECK_COMPILED);
+    has_run &= pack_parameters(forward) && run_forward(forward);
     if (check->has_gradients && check->model->entries[SEQRT_GRADIENT]) has_run &= run_gradient(run_create(check, CHECK_COMPILED));
   }
   if (has_run) report_missing(check, CHECK_COMPILED);

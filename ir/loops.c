@@ -3,9 +3,9 @@
 
 const char *const home_names[HOME_COUNT] = {"workspace",          "parameter",      "input",         "state",     "output",
                                             "objective",          "cotangent",      "carry_in",      "carry_out", "final_state",
-                                            "history",            "parameter_gradient", "input_gradient", "state_gradient"};
+                                            "history",            "parameter_gradient", "input_gradient", "state_gradient", "packed"};
 const char *const loop_names[] = {"for", "parallel", "vector"};
-const char *const entry_names[ENTRY_COUNT] = {"forward", "objective", "gradient", "initial"};
+const char *const entry_names[ENTRY_COUNT] = {"forward", "objective", "gradient", "initial", "pack"};
 
 Kernel *kernel_create(Arena *arena, EntryKind entry, const Program *program) {
   Kernel *kernel = ARENA_NEW(arena, Kernel);
@@ -58,7 +58,7 @@ Statement *statement_create(Kernel *kernel, StatementKind kind) {
   Statement *statement = ARENA_NEW(kernel->arena, Statement);
   statement->kind = kind;
   statement->index = statement->local = statement->buffer = NONE;
-  statement->row_index = statement->column_index = statement->a_buffer = statement->b_buffer = NONE;
+  statement->row_index = statement->column_index = statement->a_buffer = statement->b_buffer = statement->packed_buffer = NONE;
   return statement;
 }
 

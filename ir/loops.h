@@ -30,6 +30,7 @@ typedef enum {
   HOME_PARAMETER_GRADIENT, /* call.parameter_gradients[first slot of parameter `slot` + turn] */
   HOME_INPUT_GRADIENT,     /* call.input_gradients[slot] */
   HOME_STATE_GRADIENT,     /* call.state_gradients[slot] */
+  HOME_PACKED,             /* part `slot` of call.packed; may be null: see `given` */
   HOME_COUNT
 } BufferHome;
 extern const char *const home_names[HOME_COUNT];
@@ -121,10 +122,14 @@ struct Statement {
   int a_rank, b_rank;
   const Expr **a_indices, **b_indices; /* of the first element; packed, the last two are the k at which to start and 0 */
   bool has_rows_in_place;
+  /* The same panels of B, packed once for many calls: used instead of b_buffer where they are given. NONE: there are none. */
+  BufferId packed_buffer;
+  int packed_rank;
+  const Expr **packed_indices;
 };
 
-typedef enum { ENTRY_FORWARD, ENTRY_OBJECTIVE, ENTRY_GRADIENT, ENTRY_INITIAL, ENTRY_COUNT } EntryKind;
-extern const char *const entry_names[ENTRY_COUNT]; /* "forward", "objective", "gradient", "initial" */
+typedef enum { ENTRY_FORWARD, ENTRY_OBJECTIVE, ENTRY_GRADIENT, ENTRY_INITIAL, ENTRY_PACK, ENTRY_COUNT } EntryKind;
+extern const char *const entry_names[ENTRY_COUNT]; /* "forward", "objective", "gradient", "initial", "pack" */
 
 typedef struct Kernel {
   Arena *arena;
@@ -139,6 +144,7 @@ typedef struct Kernel {
   Local *locals;
   int workspace_slots; /* buffers of one slot share memory: the slot is as large as the largest of them; all or none are private */
   Statement *body;
+  struct Kernel *pack; /* what fills the packed buffers that it uses; NULL: it uses none */
 } Kernel;
 
 /* One piece of carried or declared state, in memory order. The state begins with the position (int64), padded to 64 bytes;

@@ -173,6 +173,7 @@ static Statement *parse_tile(KernelParser *parser) {
   tile->a_indices = parse_place(parser, &tile->a_buffer, &tile->a_rank);
   reader_expect(reader, "right");
   tile->b_indices = parse_place(parser, &tile->b_buffer, &tile->b_rank);
+  if (reader_accept(reader, "or")) tile->packed_indices = parse_place(parser, &tile->packed_buffer, &tile->packed_rank);
   reader_expect(reader, "into");
   tile->indices = parse_place(parser, &tile->buffer, &tile->rank);
   if (reader_accept(reader, "with")) tile->value = expr_parse(&parser->exprs);
@@ -241,7 +242,7 @@ Kernel *kernel_parse(Arena *arena, const SourceFile *file, Diagnostics *diagnost
   Reader *reader = &parser.reader;
   reader_begin(reader, arena, file, diagnostics);
   reader_expect(reader, "kernel");
-  int entry = choice_parse(reader, ENTRY_COUNT, entry_names, "'forward', 'objective', 'gradient' or 'initial'");
+  int entry = choice_parse(reader, ENTRY_COUNT, entry_names, "'forward', 'objective', 'gradient', 'initial' or 'pack'");
   parser.kernel = kernel_create(arena, entry < 0 ? ENTRY_FORWARD : (EntryKind)entry, NULL);
   parser.exprs.reader = reader;
   parser.exprs.names = (Names){NULL, parser.kernel};

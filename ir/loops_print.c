@@ -58,6 +58,7 @@ static void add_exprs(ExprPrinter *exprs, const Statement *statement) {
   for (int n = 0; n < statement->rank; n++) expr_printer_add(exprs, statement->indices[n]);
   for (int n = 0; n < statement->a_rank; n++) expr_printer_add(exprs, statement->a_indices[n]);
   for (int n = 0; n < statement->b_rank; n++) expr_printer_add(exprs, statement->b_indices[n]);
+  for (int n = 0; n < statement->packed_rank; n++) expr_printer_add(exprs, statement->packed_indices[n]);
 }
 
 static void print_loop(const Printer *printer, ExprPrinter *exprs, const Statement *loop, int indent) {
@@ -108,6 +109,10 @@ static void print_tile(const Printer *printer, ExprPrinter *exprs, const Stateme
   expr_printer_access(exprs, tile->a_buffer, tile->a_rank, tile->a_indices, NULL, NULL);
   text_format(text, "\n%*sright ", indent + 2, "");
   expr_printer_access(exprs, tile->b_buffer, tile->b_rank, tile->b_indices, NULL, NULL);
+  if (tile->packed_buffer != NONE) {
+    text_add(text, " or ");
+    expr_printer_access(exprs, tile->packed_buffer, tile->packed_rank, tile->packed_indices, NULL, NULL);
+  }
   text_format(text, "\n%*sinto ", indent + 2, "");
   expr_printer_access(exprs, tile->buffer, tile->rank, tile->indices, NULL, NULL);
   if (tile->value) {

@@ -109,7 +109,11 @@ static void check_loop(Verifier *verifier, const Statement *loop) {
 static void check_if(Verifier *verifier, const Statement *branch) {
   check_expr(verifier, branch->condition, TYPE_BOOL, "the condition");
   if (expr_varies(verifier, branch->condition)) fail(verifier, "the condition differs from lane to lane");
+  /* one of the two runs, so both may assign a local */
+  int count = verifier->kernel->local_count;
+  void *before = arena_copy(verifier->kernel->arena, verifier->locals, sizeof *verifier->locals * (size_t)count);
   check_block(verifier, branch->body);
+  memcpy(verifier->locals, before, sizeof *verifier->locals * (size_t)count);
   check_block(verifier, branch->otherwise);
 }
 
@@ -204,6 +208,7 @@ static void check_tile(Verifier *verifier, const Statement *tile) {
   check_operand(verifier, tile->b_buffer, tile->b_rank, tile->b_indices, true);
   if (!verifier->message && tile->b_rank >= 2 && !expr_is_integer(tile->b_indices[tile->b_rank - 1], 0))
     fail(verifier, "the last index of '%s' is not 0", verifier->kernel->buffers[tile->b_buffer].name);
+  if (tile->packed_buffer != NONE) check_operand(verifier, tile->packed_buffer, tile->packed_rank, tile->packed_indices, true);
   if (!tile->has_rows_in_place) check_operand(verifier, tile->a_buffer, tile->a_rank, tile->a_indices, true);
   if (!bind_index(verifier, tile->row_index)) return;
   if (tile->has_rows_in_place) check_operand(verifier, tile->a_buffer, tile->a_rank, tile->a_indices, false);

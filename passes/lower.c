@@ -66,16 +66,32 @@ static void touch_carried(TouchWalk *walk) {
   }
 }
 
-void barrier_if_touched(Lowering *lowering, Block *block, const Statement *stage) {
+/* By buffer what the statements touch, `touched_count` of them. */
+static const unsigned char *touches_of(Lowering *lowering, const Statement *statements) {
   grow_touched(lowering);
   TouchWalk walk = {lowering, ARENA_ARRAY(lowering->arena, unsigned char, lowering->touched_count)};
-  touch_statements(&walk, stage);
+  touch_statements(&walk, statements);
   touch_carried(&walk);
+  return walk.touches;
+}
+
+bool touch_conflicts(Lowering *lowering, const unsigned char *touched, int touched_count, const Statement *statements) {
+  const unsigned char *touches = touches_of(lowering, statements);
   bool conflicts = false;
-  for (int n = 0; n < lowering->touched_count; n++)
-    conflicts |= (walk.touches[n] & 2 && lowering->touched[n]) || (walk.touches[n] & 1 && lowering->touched[n] & 2);
-  if (conflicts) place_barrier(lowering, block);
-  for (int n = 0; n < lowering->touched_count; n++) lowering->touched[n] |= walk.touches[n];
+  for (int n = 0; n < touched_count && n < lowering->kernel->buffer_count; n++)
+    conflicts |= (touches[n] & 2 && touched[n]) || (touches[n] & 1 && touched[n] & 2);
+  return conflicts;
+}
+
+void touch_stage(Lowering *lowering, const Statement *stage) {
+  const unsigned char *touches = touches_of(lowering, stage);
+  for (int n = 0; n < lowering->touched_count; n++) lowering->touched[n] |= touches[n];
+}
+
+void barrier_if_touched(Lowering *lowering, Block *block, const Statement *stage) {
+  grow_touched(lowering);
+  if (touch_conflicts(lowering, lowering->touched, lowering->touched_count, stage)) place_barrier(lowering, block);
+  touch_stage(lowering, stage);
 }
 
 void end_stage(Lowering *lowering, Block *block, Statement *stage, const Expr *wanted) {

@@ -11,6 +11,7 @@
  *   plan_sweep.c, lower_sweep.c   such a recurrence with what is read out of it at each step, so that its state is not kept
  *   plan_band.c, lower_band.c   equations that one thread takes some rows through, so that what grows with a square is never kept
  *   lower_product.c  sums of products of two factors: packed panels and register tiles (product.h)
+ *   product_epilogue.c    maps that join the stage of such a product
  *   lower_scatter.c  sums guarded by "this element is the one that was read"
  *   lower_reduce.c   every other reduction
  *   plan_memory.c    lifetimes of buffers, shared slots
@@ -114,6 +115,8 @@ typedef struct Lowering {
   Kernel *kernel; /* its index table begins with the program's */
   PassContext *context;
   BufferId *buffers; /* by tensor, NONE until needed */
+  BufferId *pack_buffers; /* the same of kernel->pack */
+  Block pack_block;  /* its stages */
   int *depth;        /* by tensor and axis (tensor * MOST_AXES + axis): depth of the loop that runs over it, 0: none */
   bool *is_folded;   /* likewise */
   Halo *halos;       /* by tensor */
@@ -133,6 +136,7 @@ typedef struct Lowering {
   OpenLoop open[MOST_LOOPS];
   Block *block;      /* where statements go */
   Group group;
+  struct ProductStage *product_stage; /* the product that was lowered last, NULL: none that maps could join; product.h */
   uint64_t *results; /* by tensor: the results that need it, as bits; see wanted.c */
   struct Demand *demands; /* by tensor: the condition under which anything reads it; see wanted.c */
   int touched_count; /* by buffer since the last barrier: 1 read, 2 written */
@@ -198,6 +202,9 @@ void place_barrier(Lowering *lowering, Block *block);
 void drop_empty_sum(Lowering *lowering, Unit *unit);
 /* A size of the kernel's own that is computed at run time; a constant where the formula is one. */
 Size derived_size(Lowering *lowering, const Expr *formula, const char *name);
+/* Whether the statements touch what was touched, so that a barrier would have to stand between. */
+bool touch_conflicts(Lowering *lowering, const unsigned char *touched, int touched_count, const Statement *statements);
+void touch_stage(Lowering *lowering, const Statement *stage); /* it was done without a barrier */
 const Expr *integer(const Lowering *lowering, int64_t value);
 const Expr *extent_of(const Lowering *lowering, IndexId index); /* high - low */
 const Expr *ceil_quotient(const Lowering *lowering, const Expr *a, int64_t b);
@@ -210,6 +217,9 @@ typedef struct Nest {
 Statement *parallel_nest(Lowering *lowering, int count, const IndexId *loops, int64_t chunk, const Expr **out_low, const Expr **out_high,
                          Statement **out_innermost);
 void flush_group(Lowering *lowering);
+Statement *group_nest(Lowering *lowering); /* lower_map.c: the stage of the group */
+/* Lets the maps of the group join the product before them; false where they can't. */
+bool product_fuse_maps(Lowering *lowering, const Group *group);
 
 void lower_map(Lowering *lowering, Unit *unit);
 void lower_equation(Lowering *lowering, int equation);

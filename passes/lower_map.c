@@ -130,7 +130,7 @@ void lower_map(Lowering *lowering, Unit *unit) {
   add_to_group(lowering, unit, rename_axes(lowering, unit, unit->value, count, axes), count, axes);
 }
 
-static Statement *group_nest(Lowering *lowering) {
+Statement *group_nest(Lowering *lowering) {
   Group *group = &lowering->group;
   IndexId *spread = arena_copy(lowering->arena, group->loops, sizeof *spread * (size_t)group->loop_count);
   int count = group->loop_count;
@@ -162,7 +162,7 @@ void flush_group(Lowering *lowering) {
   }
   if (lowering->banding)
     band_append_group(lowering);
-  else
+  else if (!product_fuse_maps(lowering, group))
     end_stage(lowering, lowering->block, group_nest(lowering), group->wanted);
   group->forwarded_count = 0;
 }

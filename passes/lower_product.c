@@ -105,6 +105,27 @@ static bool has_plain_ranges(const Product *product) {
 
 /* ---- the whole ----------------------------------------------------------------------------------------------------- */
 
+/* Maps that come next may join the stage. */
+static void remember_stage(const Product *product, Statement *stage) {
+  Lowering *lowering = product->lowering;
+  ProductStage *memory = lowering->product_stage = ARENA_NEW(lowering->arena, ProductStage);
+  memory->product = arena_copy(lowering->arena, product, sizeof *product);
+  memory->product->unit = arena_copy(lowering->arena, product->unit, sizeof *product->unit);
+  memory->tiles = memory->last = stage;
+  memory->block = lowering->block;
+  memory->touched_count = lowering->touched_count;
+  memory->touched = lowering->touched_count ? arena_copy(lowering->arena, lowering->touched, (size_t)lowering->touched_count) : NULL;
+}
+
+/* The stage is one of two ways, each with a barrier at its end. Maps can join one choice, not a choice in a choice. */
+static void choose_between(Lowering *lowering, Statement *both) {
+  ProductStage *stage = lowering->product_stage;
+  if (stage && stage->otherwise) lowering->product_stage = NULL;
+  if (!stage || stage->otherwise) return;
+  stage->block = lowering->block;
+  stage->last = stage->otherwise = both;
+}
+
 static void lower_packed(Product *product, const Expr *condition) {
   Lowering *lowering = product->lowering;
   Block *block = lowering->block, body = {0};
@@ -114,8 +135,13 @@ static void lower_packed(Product *product, const Expr *condition) {
   }
   product_find_rows(product);
   product_pack(product, condition);
-  end_stage(lowering, lowering->block, product_tiles(product), NULL);
+  Statement *stage = product_tiles(product, NULL);
+  if (touch_conflicts(lowering, lowering->touched, lowering->touched_count, stage)) place_barrier(lowering, lowering->block);
+  remember_stage(product, stage);
+  touch_stage(lowering, stage);
+  block_append(lowering->block, stage);
   if (!product->shared_count) return;
+  lowering->product_stage = NULL;
   place_barrier(lowering, &body);
   lowering->block = block;
   Statement *loops = body.first;
@@ -127,19 +153,25 @@ static void lower_packed(Product *product, const Expr *condition) {
   block_append(block, loops);
 }
 
-/* Fills two blocks from the same state of touched buffers; afterwards what either touched counts. */
-static void lower_both(Product *product, const Expr *condition) {
+/* Fills two blocks from the same state of touched buffers; afterwards what either touched counts. With few rows the packed way is
+ * worth it where the panels are there already and a loop around reads them again and again: from memory both are as fast. */
+static void lower_both(Product *product, const Expr *has_many_rows) {
   Lowering *lowering = product->lowering;
   Block *outer = lowering->block, packed = {0}, plain = {0};
+  const Expr *condition = has_many_rows;
+  if (product->packed != NONE && product->turn_count < lowering->open_count)
+    condition = expr_binary(lowering->arena, OP_OR, has_many_rows, expr_given(lowering->arena, product->packed));
   place_barrier(lowering, outer);
   lowering->block = &packed;
-  lower_packed(product, condition);
+  lower_packed(product, has_many_rows);
   place_barrier(lowering, &packed);
   lowering->block = &plain;
   lower_reduce(lowering, product->unit);
   place_barrier(lowering, &plain);
   lowering->block = outer;
-  block_append(outer, statement_if(lowering->kernel, condition, packed.first, plain.first));
+  Statement *both = statement_if(lowering->kernel, condition, packed.first, plain.first);
+  block_append(outer, both);
+  choose_between(lowering, both);
 }
 
 /* target = value, where the sum is empty. */
@@ -168,6 +200,7 @@ static void prepare_value(Product *product) {
 
 static void lower_by_rows(Product *product) {
   prepare_value(product);
+  product_pack_once(product);
   const Expr *rows = product_row_total(product);
   /* a gradient runs over many steps, for which its weights are packed once: not worth the code of a second way */
   if (rows->op == OP_INTEGER || product->lowering->kernel->entry == ENTRY_GRADIENT)
@@ -176,10 +209,9 @@ static void lower_by_rows(Product *product) {
     lower_both(product, expr_binary(product->lowering->arena, OP_GE, rows, integer(product->lowering, FEWEST_ROWS)));
 }
 
-/* `around` is the part of the guard that only the loops around decide. */
-static void lower_guarded(Product *product, const Expr *around) {
+static void lower_guarded(Product *product) {
   Lowering *lowering = product->lowering;
-  if (!around) {
+  if (!product->around) {
     lower_by_rows(product);
     return;
   }
@@ -192,18 +224,26 @@ static void lower_guarded(Product *product, const Expr *around) {
   lower_by_rows(product);
   place_barrier(lowering, &full);
   lowering->block = outer;
-  block_append(outer, statement_if(lowering->kernel, lower_expr(lowering, around, NULL, false), full.first, empty.first));
+  Statement *both = statement_if(lowering->kernel, lower_expr(lowering, product->around, NULL, false), full.first, empty.first);
+  block_append(outer, both);
+  choose_between(lowering, both);
 }
 
-static void lower_wanted(Product *product, const Expr *around, const Expr *wanted) {
+static void lower_wanted(Product *product, const Expr *wanted) {
   Lowering *lowering = product->lowering;
   Block *outer = lowering->block, body = {0};
   place_barrier(lowering, outer);
   lowering->block = &body;
-  lower_guarded(product, around);
+  lower_guarded(product);
   place_barrier(lowering, &body);
   lowering->block = outer;
-  block_append(outer, statement_if(lowering->kernel, wanted, body.first, NULL));
+  Statement *whole = statement_if(lowering->kernel, wanted, body.first, NULL);
+  block_append(outer, whole);
+  ProductStage *stage = lowering->product_stage;
+  if (!stage) return;
+  stage->block = outer;
+  stage->last = whole;
+  stage->wanted = wanted;
 }
 
 static bool is_product(Product *product) {
@@ -241,8 +281,7 @@ static void report_product(const Product *product) {
 
 bool lower_product(Lowering *lowering, Unit *unit) {
   Product product = {.lowering = lowering, .unit = unit};
-  const Expr *around;
-  if (!is_product(&product) || !distribute_guard(&product, &around)) return false;
+  if (!is_product(&product) || !distribute_guard(&product, &product.around)) return false;
   product_choose_tile(&product);
   product_choose_depth(&product);
   product_choose_rows(&product);
@@ -251,8 +290,8 @@ bool lower_product(Lowering *lowering, Unit *unit) {
   unit->body = expr_binary(lowering->arena, OP_MUL, product.a, product.b);
   const Expr *wanted = wanted_condition(lowering, unit->target);
   if (wanted)
-    lower_wanted(&product, around, wanted);
+    lower_wanted(&product, wanted);
   else
-    lower_guarded(&product, around);
+    lower_guarded(&product);
   return true;
 }

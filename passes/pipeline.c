@@ -130,6 +130,7 @@ static Kernel *make_kernel(Runner *runner, Program *program, EntryKind entry, bo
   }
   if (runner->options->is_verifying) {
     const char *violation = loops_verify(kernel);
+    if (!violation && kernel->pack) violation = loops_verify(kernel->pack);
     if (violation) internal_error("after lowering %s: %s", what, violation);
   }
   return kernel;
@@ -257,12 +258,14 @@ static Module *make_module(Runner *runner, const Program *batched, const Program
   for (int entry = 0; entry < ENTRY_COUNT && !runner->is_stopped; entry++) {
     Program *program = program_clone(arena, entry == ENTRY_GRADIENT && gradient ? gradient : batched);
     if (entry == ENTRY_INITIAL) program_keep_initial(program);
+    if (entry == ENTRY_PACK) continue; /* comes with the forward kernel */
     bool is_missing = entry == ENTRY_OBJECTIVE || /* the forward kernel computes it when it is asked for */
                       (entry == ENTRY_GRADIENT && !gradient) ||
                       (entry == ENTRY_INITIAL && !module->has_step);
     if (is_missing) continue;
     module->kernels[entry] = make_kernel(runner, program, (EntryKind)entry, module->has_step);
     if (entry == ENTRY_FORWARD) add_pieces(module, program);
+    if (entry == ENTRY_FORWARD && module->kernels[entry]) module->kernels[ENTRY_PACK] = module->kernels[entry]->pack;
   }
   if (module->has_objective) module->kernels[ENTRY_OBJECTIVE] = module->kernels[ENTRY_FORWARD];
   bool failed = runner->is_stopped || diagnostics_error_count(runner->context.diagnostics);

@@ -11,6 +11,7 @@ typedef struct Product {
   Unit *unit;
   BufferId target;
   const Expr *a, *b;    /* factors in terms of the unit's indices */
+  const Expr *around;   /* part of the guard that only loops around decide; tested before anything is done. NULL: none */
   int column;           /* axis of the target */
   int outer_columns[MOST_AXES], outer_column_count; /* other axes of B only */
   int rows[MOST_AXES], row_count;                   /* axes of A only, in memory order */
@@ -25,6 +26,9 @@ typedef struct Product {
   IndexId row;          /* of an element of the tile at hand */
   const Expr *rows_in_place; /* A as a load at this row and the first term, where it needs no panels; or NULL */
   BufferId a_panels, b_panels;
+  BufferId packed;      /* the panels of B packed once for many calls, or NONE */
+  int turn_count;       /* axes before theirs: loops around that B depends on */
+  IndexId turns[MOST_LOOPS];
 } Product;
 
 /* ---- product_shape.c */
@@ -36,6 +40,7 @@ Size index_extent(const Lowering *lowering, IndexId index);
 const Expr *index_from_low(const Lowering *lowering, IndexId index); /* index - low */
 void product_choose_tile(Product *product);
 void product_choose_depth(Product *product);
+bool product_has_few_rows(const Product *product); /* those of one step in a loop: they stay in the cache */
 void product_choose_rows(Product *product);
 /* A read with nothing but indices in its subscripts, of which the innermost in memory alone is the term, once. */
 bool product_is_row_read(Lowering *lowering, const Expr *expr, IndexId term);
@@ -55,8 +60,37 @@ bool product_recognise(Product *product);
 void product_pack(Product *product, const Expr *condition);
 /* The panels of B, whose number is known, and the stage that fills them. */
 Statement *product_pack_columns(Product *product);
+/* Finds out whether the panels of B can be kept from call to call, and makes what fills them. */
+void product_pack_once(Product *product);
 
-/* ---- product_tiles.c: the stage of the tiles */
-Statement *product_tiles(Product *product);
+typedef struct Span {
+  const Expr *low, *high;
+} Span;
+
+/* Maps to be done on each block of a product: by loop of theirs, the axis of the product's target. */
+typedef struct ProductMaps {
+  const Group *group;
+  const int *axis_of;
+} ProductMaps;
+
+/* The last stage of tiles, as long as nothing stands behind it. */
+typedef struct ProductStage {
+  Product *product;
+  Statement *tiles;
+  Block *block;         /* where it stands, alone or in an `if` */
+  Statement *last;      /* there: the stage, or the outermost `if` */
+  Statement *otherwise; /* an `if` around it with another way of doing it, or NULL */
+  const Expr *wanted;   /* the condition of an `if` around all that, or NULL */
+  const unsigned char *touched; /* buffers touched since the last barrier before it */
+  int touched_count;
+} ProductStage;
+
+/* ---- product_tiles.c: the stage of the tiles, with maps done on each block (NULL: none) */
+Statement *product_tiles(Product *product, const ProductMaps *maps);
+
+/* ---- product_epilogue.c */
+bool product_has_loop(const ProductMaps *maps, int axis);
+/* The loops of the maps over one block; `rows` and `columns` are panels. */
+Statement *product_block_maps(const Product *product, const ProductMaps *maps, const Span *rows, const Span *columns);
 
 #endif

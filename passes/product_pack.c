@@ -11,16 +11,18 @@ enum {
   ROW_SKEW = 16 /* elements between rows, so that they don't all begin in the same sets of a cache */
 };
 
-static BufferId panel_buffer(Product *product, const char *name, int outer_count, const int *outer, Size panels, int width) {
+/* Panels in the workspace, or those of all turns in slot `slot` of what is packed once. */
+static BufferId panel_buffer(Product *product, const char *name, int outer_count, const int *outer, Size panels, int width, int slot) {
   Lowering *lowering = product->lowering;
   Size shape[MOST_AXES * 2];
   int rank = 0;
+  for (int n = 0; slot != NONE && n < product->turn_count; n++) shape[rank++] = index_extent(lowering, product->turns[n]);
   for (int n = 0; n < outer_count; n++) shape[rank++] = index_extent(lowering, product_axis(product, outer[n]));
   shape[rank++] = panels;
   for (int n = 0; n < product->unit->reduce_count; n++) shape[rank++] = index_extent(lowering, product->unit->reduce_indices[n]);
   shape[rank++] = size_constant(width);
   const char *full = arena_format(lowering->arena, "%s.%s", lowering->kernel->buffers[product->target].name, name);
-  return kernel_add_buffer(lowering->kernel, full, TYPE_REAL, rank, shape, HOME_WORKSPACE, 0);
+  return kernel_add_buffer(lowering->kernel, full, TYPE_REAL, rank, shape, slot == NONE ? HOME_WORKSPACE : HOME_PACKED, slot == NONE ? 0 : slot);
 }
 
 /* Loops over the terms around `body`; lanes run along the last of them when is_vector. */
@@ -61,6 +63,8 @@ static Statement *pack(Product *product, BufferId panels, int outer_count, const
   const Expr *value = expr_select(arena, inside, filled, expr_number(arena, 0));
   const Expr *indices[MOST_AXES * 2];
   int rank = 0;
+  for (int n = 0; kernel->buffers[panels].home == HOME_PACKED && n < product->turn_count; n++)
+    indices[rank++] = index_from_low(lowering, product->turns[n]);
   for (int n = 0; n < outer_count; n++) indices[rank++] = index_from_low(lowering, loops[n]);
   indices[rank++] = expr_index(arena, panel);
   for (int n = 0; n < product->unit->reduce_count; n++) indices[rank++] = index_from_low(lowering, product->unit->reduce_indices[n]);
@@ -146,39 +150,133 @@ static void find_level(void *context, const Expr *expr) {
   }
 }
 
-/* Puts the packing of a factor before the outermost loop that does not change it. */
-static void place_packing(Product *product, const Expr *factor, Statement *stage, const Expr *condition) {
+/* Puts the packing of a factor before the outermost loop that does not change it; there under the condition of the packed way, which
+ * holds here already. `needed` is a condition of the packing's own. */
+static void place_packing(Product *product, const Expr *factor, Statement *stage, const Expr *condition, const Expr *needed) {
   Lowering *lowering = product->lowering;
   LevelSearch search = {lowering, 0};
   expr_visit(factor, find_level, &search);
   bool moves = search.level < lowering->open_count && product->shared_count == 0;
   if (!moves) {
-    end_stage(lowering, lowering->block, stage, NULL);
+    end_stage(lowering, lowering->block, stage, needed);
     return;
   }
   OpenLoop *open = &lowering->open[search.level];
+  condition = conjunction(lowering->arena, condition, needed);
   if (condition) stage = statement_if(lowering->kernel, condition, stage, NULL);
   block_append(open->before, stage);
   open->has_moved = true;
 }
 
-Statement *product_pack_columns(Product *product) {
-  const Expr *extent = extent_of(product->lowering, product_axis(product, product->column));
-  product->b_panels = panel_buffer(product, "b", product->outer_column_count, product->outer_columns, product->column_panels, product->tile_columns);
-  return pack(product, product->b_panels, product->outer_column_count, product->outer_columns, product->column_panels, product->tile_columns,
-              extent, product->b, false);
+/* ---- packed once ---------------------------------------------------------------------------------------------------- */
+
+typedef struct ConstantSearch {
+  const Product *product;
+  bool fails;
+  bool uses_loop[MOST_LOOPS];
+} ConstantSearch;
+
+static bool has_known_range(const Lowering *lowering, IndexId index) {
+  const Index *range = &lowering->kernel->indices[index];
+  return range->low.symbol == NONE && range->high.symbol == NONE;
 }
 
+/* Nothing but parameters, and indices of which all values are known. */
+static void find_changing(void *context, const Expr *expr) {
+  ConstantSearch *search = context;
+  Lowering *lowering = search->product->lowering;
+  if (expr->op == OP_SYMBOL || expr->op == OP_GIVEN || expr->op == OP_LOAD || expr->op == OP_LOCAL) search->fails = true;
+  BufferId buffer = expr->op == OP_READ ? buffer_of(lowering, expr->id) : NONE;
+  if (buffer != NONE) search->fails |= lowering->kernel->buffers[buffer].home != HOME_PARAMETER;
+  if (expr->op != OP_INDEX) return;
+  search->fails |= !has_known_range(lowering, expr->id);
+  for (int n = 0; n < lowering->open_count; n++) search->uses_loop[n] |= lowering->open[n].node->index == expr->id;
+}
+
+/* B is the same in every call until parameters change, so its panels can be kept. In a gradient they change after each call. */
+static bool is_constant(Product *product) {
+  Lowering *lowering = product->lowering;
+  ConstantSearch search = {.product = product};
+  if (lowering->kernel->entry != ENTRY_FORWARD || product->shared_count || product->column_panels.symbol != NONE) return false;
+  for (int n = 0; n < product->unit->reduce_count; n++) search.fails |= !has_known_range(lowering, product->unit->reduce_indices[n]);
+  for (int n = 0; n < product->outer_column_count; n++) search.fails |= !has_known_range(lowering, product_axis(product, product->outer_columns[n]));
+  expr_visit(product->b, find_changing, &search);
+  for (int n = 0; n < lowering->open_count; n++)
+    if (search.uses_loop[n]) product->turns[product->turn_count++] = lowering->open[n].node->index;
+  return !search.fails;
+}
+
+/* Builds on the kernel that packs, with its own buffers and the indices and symbols of the other. */
+static Lowering enter_pack(Lowering *lowering) {
+  Kernel *kernel = lowering->kernel, *pack = kernel->pack;
+  if (!pack) {
+    pack = kernel->pack = kernel_create(lowering->arena, ENTRY_PACK, NULL);
+    lowering->pack_buffers = ARENA_ARRAY(lowering->arena, BufferId, lowering->program->tensor_count);
+    for (TensorId n = 0; n < lowering->program->tensor_count; n++) lowering->pack_buffers[n] = NONE;
+  }
+  Lowering inner = *lowering;
+  pack->indices = kernel->indices, pack->index_count = kernel->index_count;
+  pack->symbols = kernel->symbols, pack->symbol_count = kernel->symbol_count;
+  inner.kernel = pack;
+  inner.buffers = lowering->pack_buffers;
+  return inner;
+}
+
+static void leave_pack(Lowering *lowering) {
+  Kernel *kernel = lowering->kernel, *pack = kernel->pack;
+  kernel->indices = pack->indices, kernel->index_count = pack->index_count;
+  kernel->symbols = pack->symbols, kernel->symbol_count = pack->symbol_count;
+}
+
+static Statement *fill_columns(Product *product, BufferId panels) {
+  return pack(product, panels, product->outer_column_count, product->outer_columns, product->column_panels, product->tile_columns,
+              extent_of(product->lowering, product_axis(product, product->column)), product->b, false);
+}
+
+Statement *product_pack_columns(Product *product) {
+  product->b_panels = panel_buffer(product, "b", product->outer_column_count, product->outer_columns, product->column_panels, product->tile_columns, NONE);
+  return fill_columns(product, product->b_panels);
+}
+
+/* The panels of B that are kept: a buffer of this kernel, and the stage that fills it in the kernel that packs. */
+void product_pack_once(Product *product) {
+  product->packed = NONE;
+  if (!is_constant(product)) return;
+  Lowering *lowering = product->lowering;
+  Kernel *kernel = lowering->kernel;
+  Lowering inner = enter_pack(lowering);
+  int slot = 0;
+  for (BufferId n = 0; n < kernel->buffer_count; n++) slot += kernel->buffers[n].home == HOME_PACKED;
+  product->packed = panel_buffer(product, "packed", product->outer_column_count, product->outer_columns, product->column_panels, product->tile_columns, slot);
+  const Buffer *buffer = &kernel->buffers[product->packed];
+  BufferId panels = kernel_add_buffer(inner.kernel, buffer->name, TYPE_REAL, buffer->rank, buffer->shape, HOME_PACKED, slot);
+  product->lowering = &inner;
+  Statement *stage = fill_columns(product, panels);
+  product->lowering = lowering;
+  for (int n = product->turn_count - 1; n >= 0; n--) {
+    const Index *range = &inner.kernel->indices[product->turns[n]];
+    stage = statement_loop(inner.kernel, LOOP_SEQUENTIAL, product->turns[n], size_expr(lowering->arena, range->low),
+                           size_expr(lowering->arena, range->high), stage);
+  }
+  block_append(&lowering->pack_block, stage);
+  inner.kernel->body = lowering->pack_block.first;
+  leave_pack(lowering);
+}
+
+/* ---- both factors ---------------------------------------------------------------------------------------------------- */
+
 void product_pack(Product *product, const Expr *condition) {
-  place_packing(product, product->b, product_pack_columns(product), condition);
+  Lowering *lowering = product->lowering;
+  const Expr *needed = product->packed == NONE ? NULL : expr_unary(lowering->arena, OP_NOT, expr_given(lowering->arena, product->packed));
+  place_packing(product, product->b, product_pack_columns(product), condition, needed);
   if (product->rows_in_place) return;
   if (has_terms_in_lanes(product)) {
-    place_packing(product, product->a, copy_rows(product), condition);
+    place_packing(product, product->a, copy_rows(product), condition, NULL);
     return;
   }
   int outer_rows = product_outer_rows(product);
-  product->a_panels = panel_buffer(product, "a", outer_rows, product->rows, product->row_panels, product->tile_rows);
+  product->a_panels = panel_buffer(product, "a", outer_rows, product->rows, product->row_panels, product->tile_rows, NONE);
   Statement *a = pack(product, product->a_panels, outer_rows, product->rows, product->row_panels, product->tile_rows, product->row_extent,
                       product->a, true);
-  place_packing(product, product->a, a, condition);
+  place_packing(product, product->a, a, condition, NULL);
 }

@@ -1,10 +1,7 @@
 /* product_shape.c - tiles and panels of a sum of products. */
 #include "passes/product.h"
 
-enum {
-  DEPTH = 512,    /* terms per pass over a tile: a panel of B of 64 columns is 128 KiB, of A 16 KiB */
-  ONE_PASS = 1024 /* the most that are not divided */
-};
+enum { DEPTH = 512, LARGE_DEPTH = 1024 }; /* terms per pass over a tile: of 512, a panel of B of 64 columns is 128 KiB, of A 16 KiB */
 
 IndexId product_axis(const Product *product, int axis) { return product->unit->axes[axis].index; }
 
@@ -60,7 +57,7 @@ void product_choose_tile(Product *product) {
 /* A panel of B for one pass fills a quarter of the second level at most, so that it stays there with the rows. */
 void product_choose_depth(Product *product) {
   int64_t most = product->lowering->context->machine->l2_bytes / 4 / (4 * product->tile_columns);
-  int64_t limit = most >= ONE_PASS ? ONE_PASS : DEPTH;
+  int64_t limit = most >= LARGE_DEPTH ? LARGE_DEPTH : DEPTH;
   product->is_one_pass = product->depth->op == OP_INTEGER && product->depth->integer <= limit;
   product->pass_depth = product->is_one_pass ? product->depth->integer : DEPTH;
 }
@@ -94,6 +91,59 @@ bool product_is_row_read(Lowering *lowering, const Expr *expr, IndexId term) {
   return uses_term;
 }
 
+/* Axis `axis` of the read is the term, once; where terms stand outside of it in memory, all of it. */
+static bool is_term_axis(const Lowering *lowering, const Expr *read, int axis, IndexId term, bool is_whole) {
+  Affine affine;
+  if (!expr_affine(read->args[axis], &affine) || affine_coefficient(&affine, false, term) != 1) return false;
+  const Index *range = &lowering->kernel->indices[term];
+  const Buffer *buffer = &lowering->kernel->buffers[lowering->buffers[read->id]];
+  return !is_whole || (affine.term_count == 1 && !affine.constant && size_is(range->low, 0) && size_equal(range->high, buffer->shape[axis]));
+}
+
+/* A read with nothing but indices in its subscripts, of which the terms are the innermost in memory, in their order, side by side. */
+static bool is_row_read(Lowering *lowering, const Unit *unit, const Expr *read) {
+  if (read->op != OP_READ || read->type != TYPE_REAL) return false;
+  BufferId id = buffer_of(lowering, read->id);
+  const Buffer *buffer = &lowering->kernel->buffers[id];
+  int term = unit->reduce_count - 1;
+  for (int n = buffer->rank - 1; n >= 0; n--) {
+    int axis = buffer->order[n];
+    Affine affine;
+    if (!expr_affine(read->args[axis], &affine)) return false;
+    if (buffer->is_folded[axis]) continue;
+    if (term >= 0) {
+      if (!is_term_axis(lowering, read, axis, unit->reduce_indices[term], term > 0)) return false;
+      term--;
+    } else {
+      for (int k = 0; k < unit->reduce_count; k++)
+        if (expr_uses_index(read->args[axis], unit->reduce_indices[k])) return false;
+    }
+  }
+  return term < 0;
+}
+
+/* Every part of the condition is one that holds wherever the product is computed. */
+static bool holds_around(const Product *product, const Expr *condition) {
+  Arena *arena = product->lowering->arena;
+  int count, around_count;
+  const Expr **parts = conjuncts(arena, condition, &count), **around = conjuncts(arena, product->around, &around_count);
+  for (int n = 0; n < count; n++) {
+    bool is_known = false;
+    for (int k = 0; k < around_count; k++) is_known |= expr_equal(parts[n], around[k]);
+    if (!is_known) return false;
+  }
+  return true;
+}
+
+bool product_has_few_rows(const Product *product) {
+  const Kernel *kernel = product->lowering->kernel;
+  for (int n = 0; n < product->row_count; n++) {
+    SymbolId symbol = kernel->indices[product_axis(product, product->rows[n])].high.symbol;
+    if (symbol != NONE && kernel->symbols[symbol].kind != SYMBOL_BATCH) return false;
+  }
+  return product->lowering->open_count > 0;
+}
+
 /* Rows that lie far from each other meet in the same sets of a cache: over several passes that costs more than packing. */
 void product_find_rows(Product *product) {
   Lowering *lowering = product->lowering;
@@ -101,21 +151,20 @@ void product_find_rows(Product *product) {
   product->row = kernel_add_index(kernel, "row", size_constant(0), size_constant(1));
   /* ranges that let reads be proven inside */
   if (!product->is_flat) kernel->indices[product->row].high = index_extent(lowering, product_axis(product, product->rows[product->row_count - 1]));
-  bool is_near = product->is_one_pass || lowering->open_count > 0;
-  if (!is_near || product->unit->reduce_count != 1) return;
-  IndexId term = product->unit->reduce_indices[0];
-  if (!product_is_row_read(lowering, product->a, term)) return;
+  bool is_near = product->is_one_pass || product_has_few_rows(product);
+  if (!is_near || !is_row_read(lowering, product->unit, product->a)) return;
   const Expr **by = product_row_indices(product, expr_index(lowering->arena, product->row));
   const Expr **all = ARENA_ARRAY(lowering->arena, const Expr *, kernel->index_count);
   memcpy(all, by, sizeof *all * (size_t)kernel->index_count);
   Ranges ranges = lowering_ranges(lowering);
   const Expr *inside = lower_expr(lowering, expr_substitute(lowering->arena, product->a, kernel->index_count, all), NULL, false);
-  if (inside->op != OP_LOAD || inside->guard) return; /* with the term still an index, over its whole range */
-  all[term] = size_expr(lowering->arena, kernel->indices[term].low);
+  if (inside->op != OP_LOAD || !holds_around(product, inside->guard)) return; /* with the terms still indices, over their whole ranges */
+  for (int n = 0; n < product->unit->reduce_count; n++)
+    all[product->unit->reduce_indices[n]] = size_expr(lowering->arena, kernel->indices[product->unit->reduce_indices[n]].low);
   const Expr *first = lower_expr(lowering, ranges_simplify(&ranges, expr_substitute(lowering->arena, product->a, kernel->index_count, all)), NULL, false);
   BufferHome home = kernel->buffers[product->target].home;
   bool may_overlap = first->id == product->target || home == HOME_CARRY_OUT || home == HOME_FINAL_STATE;
-  if (!may_overlap) product->rows_in_place = first;
+  if (!may_overlap) product->rows_in_place = expr_load(lowering->arena, TYPE_REAL, first->id, first->arg_count, first->args, NULL);
 }
 
 int product_outer_rows(const Product *product) { return product->is_flat ? 0 : product->row_count - 1; }

@@ -1,7 +1,10 @@
 /* product_tiles.c - register tiles over the packed panels of a sum of products. */
 #include "passes/product.h"
 
-enum { PANELS_PER_PASS = 4 }; /* column panels that one item of work takes through all passes */
+enum {
+  PANELS_PER_PASS = 4, /* column panels that one item of work takes through all passes */
+  TILES_WITH_MAPS = 6  /* row tiles of one item that does maps too: few, so that there are items for all threads */
+};
 
 /* Row tiles that share a panel of B while it is in the cache: their panels of A fill half of the second level. Where their
  * number is known, blocks are about equal. */
@@ -68,12 +71,14 @@ static Statement *tile(Product *product, IndexId row_panel, IndexId column_panel
   statement->b_indices[at++] = expr_index(arena, column_panel);
   while (at < statement->b_rank) statement->b_indices[at++] = integer(lowering, 0);
   statement->b_indices[at - 2] = start;
+  if (product->packed == NONE) return statement;
+  statement->packed_buffer = product->packed;
+  statement->packed_rank = statement->b_rank + product->turn_count;
+  statement->packed_indices = ARENA_ARRAY(arena, const Expr *, statement->packed_rank);
+  for (int n = 0; n < product->turn_count; n++) statement->packed_indices[n] = index_from_low(lowering, product->turns[n]);
+  memcpy(statement->packed_indices + product->turn_count, statement->b_indices, sizeof *statement->b_indices * (size_t)statement->b_rank);
   return statement;
 }
-
-typedef struct Span {
-  const Expr *low, *high;
-} Span;
 
 /* Some row tiles against some column panels, pass after pass over the depth: what a pass needs of A stays in the cache for all
  * of the panels. The first pass starts from the value, the others from what the ones before left in the target. */
@@ -105,12 +110,25 @@ static Statement *tiles(Product *product, const Span *rows, const Span *columns,
   IndexId panel = kernel_add_index(kernel, "row_panel", size_constant(0), product->row_panels);
   Statement *work = tile(product, panel, column_panel, value, start, depth, indices, row, column);
   work = statement_loop(kernel, LOOP_SEQUENTIAL, panel, rows->low, rows->high, work);
-  work = statement_loop(kernel, LOOP_SEQUENTIAL, column_panel, columns->low, columns->high, work);
+  bool is_bound = columns->low->op == OP_INDEX && columns->low->id == column_panel; /* by a loop around */
+  if (!is_bound) work = statement_loop(kernel, LOOP_SEQUENTIAL, column_panel, columns->low, columns->high, work);
   if (pass == NONE) return work;
   return statement_loop(kernel, LOOP_SEQUENTIAL, pass, integer(lowering, 0), ceil_quotient(lowering, product->depth, product->pass_depth), work);
 }
 
-Statement *product_tiles(Product *product) {
+/* Loops around `body` over all values of the outer columns that the maps have no loop for. */
+static Statement *outer_column_loops(const Product *product, const ProductMaps *maps, Statement *body) {
+  const Lowering *lowering = product->lowering;
+  for (int n = product->outer_column_count - 1; n >= 0; n--) {
+    if (product_has_loop(maps, product->outer_columns[n])) continue;
+    IndexId index = product_axis(product, product->outer_columns[n]);
+    const Index *range = &lowering->kernel->indices[index];
+    body = statement_loop(lowering->kernel, LOOP_SEQUENTIAL, index, size_expr(lowering->arena, range->low), size_expr(lowering->arena, range->high), body);
+  }
+  return body;
+}
+
+Statement *product_tiles(Product *product, const ProductMaps *maps) {
   Lowering *lowering = product->lowering;
   Arena *arena = lowering->arena;
   Kernel *kernel = lowering->kernel;
@@ -118,17 +136,36 @@ Statement *product_tiles(Product *product) {
   int count = 0;
   for (int n = 0; n < product_outer_rows(product); n++) loops[count++] = product_axis(product, product->rows[n]);
   const Expr *row_panels = size_expr(arena, product->row_panels);
-  Size blocks = product_panel_count(lowering, row_panels, product_tiles_per_block(product), "row_blocks");
-  IndexId block = loops[count++] = kernel_add_index(kernel, "row_block", size_constant(0), blocks);
-  for (int n = 0; n < product->outer_column_count; n++) loops[count++] = product_axis(product, product->outer_columns[n]);
-  IndexId panel = loops[count++] = kernel_add_index(kernel, "column_panel", size_constant(0), product->column_panels);
-  Span rows, columns;
-  /* inside of a loop the rows are few and stay in the cache: then more items, to be shared out evenly */
-  int64_t panels = product->is_one_pass || lowering->open_count ? 1 : PANELS_PER_PASS;
-  Statement *innermost, *stage = parallel_nest(lowering, count, loops, panels, &columns.low, &columns.high, &innermost);
-  rows.low = expr_binary(arena, OP_MUL, expr_index(arena, block), integer(lowering, product_tiles_per_block(product)));
-  rows.high = expr_binary(arena, OP_MIN, expr_binary(arena, OP_ADD, rows.low, integer(lowering, product_tiles_per_block(product))), row_panels);
+  int64_t block_tiles = product_tiles_per_block(product);
+  bool has_few_rows = product_has_few_rows(product);
+  if (maps && has_few_rows && block_tiles > TILES_WITH_MAPS) block_tiles = TILES_WITH_MAPS;
+  Size blocks = product_panel_count(lowering, row_panels, block_tiles, "row_blocks");
+  IndexId block = kernel_add_index(kernel, "row_block", size_constant(0), blocks);
+  IndexId panel = kernel_add_index(kernel, "column_panel", size_constant(0), product->column_panels);
+  /* few rows stay in the cache: then more items, to be shared out evenly */
+  int64_t panels = product->is_one_pass || has_few_rows ? 1 : PANELS_PER_PASS;
+  /* with maps, which need all outer columns, items are fewer; one thread then takes all rows of its columns */
+  bool is_by_columns = maps && has_few_rows;
+  if (!is_by_columns) loops[count++] = block;
+  for (int n = 0; n < product->outer_column_count; n++)
+    if (!maps || product_has_loop(maps, product->outer_columns[n])) loops[count++] = product_axis(product, product->outer_columns[n]);
+  loops[count++] = panel;
+  if (is_by_columns) loops[count++] = block;
+  Span rows, columns, last;
+  Statement *innermost, *stage = parallel_nest(lowering, count, loops, panels, &last.low, &last.high, &innermost);
+  columns = last;
+  if (is_by_columns) {
+    columns = (Span){expr_index(arena, panel), expr_binary(arena, OP_ADD, expr_index(arena, panel), integer(lowering, 1))};
+    innermost->body = statement_loop(kernel, LOOP_SEQUENTIAL, block, last.low, last.high, NULL);
+    innermost = innermost->body;
+  }
+  rows.low = expr_binary(arena, OP_MUL, expr_index(arena, block), integer(lowering, block_tiles));
+  rows.high = expr_binary(arena, OP_MIN, expr_binary(arena, OP_ADD, rows.low, integer(lowering, block_tiles)), row_panels);
   innermost->body = tiles(product, &rows, &columns, panel);
+  if (maps) {
+    innermost->body = outer_column_loops(product, maps, innermost->body);
+    innermost->body->next = product_block_maps(product, maps, &rows, &columns);
+  }
   stage->source = product->unit->equation->source;
   return stage;
 }

@@ -200,7 +200,7 @@ static seqrt_code take_checkpoint(seqrt_trainer *trainer, const seqrt_safetensor
   code = seqrt_session_set_state(trainer->session, state->data, state->bytes, error);
   if (code != SEQRT_OK) return code;
   for (int i = 0; i < GROUPS; i++)
-    if (groups[i]) memcpy(groups[i]->arena, staged[i]->arena, (size_t)groups[i]->arena_elements * sizeof(float));
+    if (groups[i]) seqrt_parameters_unpack(groups[i]), memcpy(groups[i]->arena, staged[i]->arena, (size_t)groups[i]->arena_elements * sizeof(float));
   trainer->step = step;
   trainer->position = position;
   trainer->optimizer->steps = optimizer_steps;

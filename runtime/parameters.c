@@ -98,7 +98,7 @@ seqrt_code seqrt_parameters_create(const seqrt_model *model, seqrt_parameters **
     free(arena);
     return runtime_fail_memory(error, "parameters", arena_elements * (int64_t)sizeof *arena);
   }
-  *parameters = (seqrt_parameters){model, slots, arena, arena_elements, elements};
+  *parameters = (seqrt_parameters){model, slots, arena, arena_elements, elements, NULL};
   for (int32_t slot = 0; slot < model->parameter_slots; slot++) {
     slots[slot] = arena;
     arena += (seqrt_slot_parameter(model, slot)->elements + LINE_ELEMENTS - 1) / LINE_ELEMENTS * LINE_ELEMENTS;
@@ -111,7 +111,46 @@ void seqrt_parameters_destroy(seqrt_parameters *parameters) {
   if (!parameters) return;
   free(parameters->slots);
   free(parameters->arena);
+  free(parameters->packed);
   free(parameters);
+}
+
+/* ---- packed ---- */
+
+void seqrt_parameters_unpack(seqrt_parameters *parameters) {
+  if (!parameters) return;
+  free(parameters->packed);
+  parameters->packed = NULL;
+}
+
+static seqrt_code run_pack(seqrt_parameters *parameters, const seqrt_context *context, void *packed, seqrt_error *error) {
+  const seqrt_model *model = parameters->model;
+  int64_t *ones = calloc((size_t)model->length_count + 1, sizeof *ones);
+  if (!ones) return runtime_fail_memory(error, "parameters, packing", model->length_count * 8);
+  for (int32_t i = 0; i < model->length_count; i++) ones[i] = 1;
+  seqrt_call call = {.abi_version = SEQRT_ABI_VERSION,
+                     .context = context,
+                     .batch = 1,
+                     .lengths = ones,
+                     .parameters = (const float *const *)parameters->slots,
+                     .packed = packed,
+                     .workspace = packed}; /* it needs none */
+  seqrt_code code = model->entries[SEQRT_PACK](&call) == SEQRT_OK ? SEQRT_OK : seqrt_describe_fault(model, &call, error);
+  free(ones);
+  return code;
+}
+
+seqrt_code seqrt_parameters_pack(seqrt_parameters *parameters, const seqrt_context *context, seqrt_error *error) {
+  if (!parameters) return runtime_fail(error, SEQRT_INVALID_ARGUMENT, "parameters: none are given");
+  const seqrt_model *model = parameters->model;
+  if (!model->entries[SEQRT_PACK]) return SEQRT_OK;
+  void *packed = runtime_allocate(model->packed_size);
+  if (!packed) return runtime_fail_memory(error, "packed parameters", model->packed_size);
+  seqrt_code code = run_pack(parameters, context, packed, error);
+  seqrt_parameters_unpack(parameters);
+  if (code == SEQRT_OK) parameters->packed = packed;
+  else free(packed);
+  return code;
 }
 
 /* ---- initial values ---- */
@@ -148,6 +187,7 @@ static void initialise_share(void *argument, int32_t thread, int32_t thread_coun
 seqrt_code seqrt_parameters_initialise(seqrt_parameters *parameters, uint64_t seed, const seqrt_context *context,
                                        seqrt_error *error) {
   if (!parameters) return runtime_fail(error, SEQRT_INVALID_ARGUMENT, "initialising parameters: none are given");
+  seqrt_parameters_unpack(parameters);
   const seqrt_model *model = parameters->model;
   Findings findings = {0};
   for (int32_t i = 0; i < model->parameter_count; i++)

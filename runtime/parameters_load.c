@@ -130,6 +130,7 @@ static seqrt_code check_all(const seqrt_model *model, Arrays arrays, char *const
 static seqrt_code load(seqrt_parameters *parameters, Arrays arrays, const char *prefix, bool ignores_extra, seqrt_error *error) {
   if (!parameters || (!arrays.file && !arrays.weights))
     return runtime_fail(error, SEQRT_INVALID_ARGUMENT, "loading parameters: no parameters or no file");
+  seqrt_parameters_unpack(parameters);
   const seqrt_model *model = parameters->model;
   int32_t count = model->parameter_slots;
   char **names = slot_names_create(model, prefix);

@@ -143,6 +143,7 @@ static seqrt_code run_entry(seqrt_session *session, seqrt_entry_kind kind, seqrt
   call.parameters = (const float *const *)session->parameters->slots;
   call.state_in = kind == SEQRT_INITIAL ? NULL : session->state;
   call.state_out = session->larger ? session->larger : session->state;
+  if (kind == SEQRT_FORWARD || kind == SEQRT_OBJECTIVE) call.packed = session->parameters->packed;
   call.workspace = session->workspace;
   if (model->entries[kind](&call) != SEQRT_OK) return seqrt_describe_fault(model, &call, error);
   if (session->larger) keep_larger(session);

@@ -81,6 +81,7 @@ static const char *argument_text(int32_t argument) {
   case SEQRT_ARGUMENT_BATCH: return "batch";
   case SEQRT_ARGUMENT_LENGTH: return "length";
   case SEQRT_ARGUMENT_CAPACITY: return "capacity";
+  case SEQRT_ARGUMENT_PACKED: return "packed";
   default: return "call";
   }
 }

@@ -1,7 +1,8 @@
 /* instances_agree.c - several models, and several instances of each, at work in one program in turn.
  *
- * Whatever runs beside them, with 1, 2 or 3 threads and when run again, instances of one model give the same bits: outputs,
- * objective, carried state and every gradient. Buffers begin filled with different bytes, so nothing is read before it is written.
+ * Whatever runs beside them, with 1, 2 or 3 threads, with parameters packed once or in each call, and when run again, instances of one
+ * model give the same bits: outputs, objective, carried state and every gradient. Buffers begin filled with different bytes, so
+ * nothing is read before it is written.
  * Exits 0 when all agree.
  */
 #include <stdbool.h>
@@ -16,10 +17,12 @@ extern const seqrt_model both_directions_model, gathers_and_objective_model, tim
 
 enum { ROWS = 5, STEPS = 11, OTHER_LENGTH = 4, TABLE = 3, INSTANCES = 4 };
 static const int32_t THREADS[INSTANCES] = {1, 2, 3, 2};
+static const bool IS_PACKED[INSTANCES] = {false, false, true, true};
 
 /* All that one call reads and writes. */
 typedef struct Instance {
   seqrt_context *context;
+  bool is_packed;
   void **inputs, **outputs;
   float **states, **cotangents, **parameter_gradients, **input_gradients, **state_gradients;
   int64_t *lengths;
@@ -94,6 +97,7 @@ static Instance instance_create(const seqrt_model *model, int number) {
   for (int32_t slot = 0; slot < model->parameter_slots; slot++)
     instance.parameter_gradients[slot] = allocate(4 * seqrt_slot_parameter(model, slot)->elements, fill);
   int64_t largest = 0;
+  instance.is_packed = IS_PACKED[number];
   for (int32_t entry = 0; entry < SEQRT_ENTRY_COUNT; entry++) {
     int64_t bytes = model->entries[entry] ? model->workspace_size(entry, ROWS, instance.lengths, STEPS, THREADS[number]) : 0;
     if (bytes > largest) largest = bytes;
@@ -129,6 +133,7 @@ static bool run(const seqrt_model *model, Instance *instance, const seqrt_parame
   seqrt_call call = {.abi_version = SEQRT_ABI_VERSION, .context = instance->context, .batch = ROWS, .lengths = instance->lengths, .capacity = STEPS,
                      .parameters = (const float *const *)parameters->slots, .inputs = (const void *const *)instance->inputs,
                      .initial_states = (const float *const *)instance->states, .workspace = instance->workspace};
+  if (instance->is_packed && !is_gradient) call.packed = parameters->packed;
   if (entry == SEQRT_FORWARD) call.outputs = instance->outputs, call.state_out = instance->state;
   if (entry != SEQRT_FORWARD && model->has_objective) call.objective = &instance->objective;
   if (is_gradient) {
@@ -174,9 +179,13 @@ int main(void) {
   seqrt_parameters *parameters[MODELS];
   seqrt_error error;
   bool is_good = true;
+  int packed_models = 0;
   for (int m = 0; m < MODELS; m++) {
     if (seqrt_parameters_create(models[m], &parameters[m], &error) != SEQRT_OK) return 2;
     if (seqrt_parameters_initialise(parameters[m], 5, NULL, &error) != SEQRT_OK) return 2;
+    if (seqrt_parameters_pack(parameters[m], NULL, &error) != SEQRT_OK) return 2;
+    is_good &= (models[m]->packed_size > 0) == (parameters[m]->packed != NULL);
+    packed_models += parameters[m]->packed != NULL;
     for (int i = 0; i < INSTANCES; i++) instances[m][i] = instance_create(models[m], i);
   }
   for (int32_t entry = SEQRT_FORWARD; entry <= SEQRT_GRADIENT; entry++)
@@ -186,7 +195,8 @@ int main(void) {
     for (int i = 1; i < INSTANCES; i++) is_good &= agree(models[m], &instances[m][0], &instances[m][i]);
   for (int m = 0; m < MODELS; m++) {
     for (int i = 0; i < INSTANCES; i++) instance_destroy(models[m], &instances[m][i]);
+    if (seqrt_parameters_initialise(parameters[m], 6, NULL, &error) != SEQRT_OK || parameters[m]->packed) is_good = false; /* stale */
     seqrt_parameters_destroy(parameters[m]);
   }
-  return is_good ? 0 : 1;
+  return is_good && packed_models ? 0 : 1;
 }

@@ -223,13 +223,14 @@ static int32_t run(seqrt_call *call, uint64_t fingerprint, bool has_objective, b
                                     "loss",                                                              \
                                     NULL,                                                                \
                                     PRINT,                                                               \
-                                    {NAME##_forward, NAME##_objective, NAME##_gradient, NAME##_initial}, \
+                                    {NAME##_forward, NAME##_objective, NAME##_gradient, NAME##_initial, NULL}, \
                                     LIMITS,                                                              \
                                     workspace_size,                                                      \
                                     state_size,                                                          \
                                     state_offset,                                                        \
                                     1,                                                                   \
-                                    IGNORED};
+                                    IGNORED,                                                             \
+                                    0};
 
 DEMO_MODEL(demo, 0x1234567812345678u)
 DEMO_MODEL(other_demo, 0x8765432187654321u)

@@ -21,7 +21,7 @@
 extern "C" {
 #endif
 
-#define SEQRT_ABI_VERSION 3
+#define SEQRT_ABI_VERSION 4
 #define SEQRT_ALIGNMENT 64 /* of workspaces and states; other arrays need that of their elements only */
 
 /* ---- threads ---------------------------------------------------------------------------------------------------- */
@@ -63,7 +63,8 @@ typedef enum seqrt_argument {
   SEQRT_ARGUMENT_WORKSPACE = 6,
   SEQRT_ARGUMENT_BATCH = 7,
   SEQRT_ARGUMENT_LENGTH = 8,
-  SEQRT_ARGUMENT_CAPACITY = 9
+  SEQRT_ARGUMENT_CAPACITY = 9,
+  SEQRT_ARGUMENT_PACKED = 10
 } seqrt_argument;
 
 /* Which argument of a call is wrong, and where. */
@@ -100,6 +101,8 @@ typedef struct seqrt_call {
   float *const *parameter_gradients; /* NULL, or [parameter_slots]; overwritten; NULL entries are skipped, with turns all if one is */
   float *const *input_gradients;   /* NULL, or [input_count] */
   float *const *state_gradients;   /* NULL, or [state_count]: of the declared initial states; only with state_in NULL */
+  void *packed;                    /* what SEQRT_PACK made of these parameters, packed_size bytes, aligned; NULL: each call packs
+                                      what it needs. SEQRT_PACK writes it, the others read it */
   void *workspace;                 /* workspace_size(...) bytes, aligned; contents don't matter */
   seqrt_fault fault;               /* filled when the result is not SEQRT_OK */
 } seqrt_call;
@@ -112,7 +115,8 @@ typedef enum seqrt_entry_kind {
   SEQRT_OBJECTIVE = 1, /* the objective and the state */
   SEQRT_GRADIENT = 2,  /* objective, state, gradients of parameters, inputs and initial states */
   SEQRT_INITIAL = 3,   /* state_out = the state before the first step, from initial_states */
-  SEQRT_ENTRY_COUNT = 4
+  SEQRT_PACK = 4,      /* packed = the parameters in the order in which products read them. NULL in a model without products */
+  SEQRT_ENTRY_COUNT = 5
 } seqrt_entry_kind;
 
 /* ---- descriptor ------------------------------------------------------------------------------------------------- */
@@ -190,6 +194,7 @@ typedef struct seqrt_model {
   /* Names of arrays that a checkpoint may hold and the model does not read; '*' stands for any characters. */
   int32_t ignored_count;
   const char *const *ignored;
+  int64_t packed_size; /* bytes; 0 without SEQRT_PACK */
 } seqrt_model;
 
 /* A carried state begins with the number of steps done so far; the rest is the model's own, but for the declared states: those

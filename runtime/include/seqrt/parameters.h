@@ -16,6 +16,7 @@ typedef struct seqrt_parameters {
   float *arena;
   int64_t arena_elements;
   int64_t elements; /* of all slots, without the gaps */
+  void *packed;     /* what seqrt_parameters_pack made of them, or NULL */
 } seqrt_parameters;
 
 /* All zero. SEQRT_VERSION for a model of another ABI, SEQRT_OUT_OF_MEMORY. */
@@ -26,6 +27,12 @@ void seqrt_parameters_destroy(seqrt_parameters *parameters);
  * parameter without initialiser is SEQRT_INVALID_ARGUMENT. `context` may be NULL. */
 seqrt_code seqrt_parameters_initialise(seqrt_parameters *parameters, uint64_t seed, const seqrt_context *context,
                                        seqrt_error *out_error);
+
+/* Puts the parameters, once, into the order in which products read them, a copy beside them; from then on the calls of sessions use
+ * it instead of packing again each time. The library drops it where it changes parameters itself (initialise, load, a step of an
+ * optimizer, a checkpoint); who writes values directly has to pack again or unpack. Nothing where the model has no products. */
+seqrt_code seqrt_parameters_pack(seqrt_parameters *parameters, const seqrt_context *context, seqrt_error *out_error);
+void seqrt_parameters_unpack(seqrt_parameters *parameters);
 
 /* The parameter that a slot belongs to; NULL for a slot that does not exist. */
 const seqrt_parameter *seqrt_slot_parameter(const seqrt_model *model, int32_t slot);
