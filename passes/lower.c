@@ -304,7 +304,7 @@ Kernel *lower_program(Arena *arena, const Program *program, EntryKind entry, Pas
     kernel_add_index(lowering.kernel, own->indices[n].name, own->indices[n].low, own->indices[n].high);
   plan_storage(&lowering, schedule);
   plan_sweeps(&lowering, schedule);
-  schedule = plan_bands(&lowering, schedule);
+  schedule = schedule_put_carries_last(own, plan_bands(&lowering, schedule));
   plan_halos(&lowering, schedule);
   plan_wanted(&lowering);
   Block body = {0};

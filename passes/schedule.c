@@ -300,8 +300,7 @@ static bool is_carry_out(const Program *program, const ScheduleNode *node) {
   return false;
 }
 
-/* What a call leaves for the next may lie where the call before left it: it is written after all reads of that. */
-static ScheduleNode *put_carries_last(const Program *program, ScheduleNode *schedule) {
+ScheduleNode *schedule_put_carries_last(const Program *program, ScheduleNode *schedule) {
   ScheduleNode *first = NULL, **tail = &first, *last = NULL, **last_tail = &last;
   for (ScheduleNode *node = schedule; node; node = node->next) {
     ScheduleNode ***end = is_carry_out(program, node) ? &last_tail : &tail;
@@ -319,5 +318,5 @@ ScheduleNode *schedule_create(Program *program, Diagnostics *diagnostics) {
   bool *is_member = ARENA_ARRAY(program->arena, bool, program->equation_count);
   for (int n = 0; n < program->equation_count; n++) is_member[n] = true;
   ScheduleNode *schedule = schedule_members(&scheduler, is_member);
-  return scheduler.failed ? NULL : put_carries_last(program, schedule);
+  return scheduler.failed ? NULL : schedule_put_carries_last(program, schedule);
 }

@@ -21,6 +21,10 @@ struct ScheduleNode {
  * Indices for the loops are added to the program. */
 ScheduleNode *schedule_create(Program *program, Diagnostics *diagnostics);
 
+/* What a call leaves for the next may lie where the call before left it: it is written after all reads of that. So it is after
+ * schedule_create; whoever moves nodes does it again. */
+ScheduleNode *schedule_put_carries_last(const Program *program, ScheduleNode *schedule);
+
 /* The strongly connected component of each equation; a smaller number comes first. *out_count may be NULL. */
 int *equation_components(const Program *program, int *out_count);
 
