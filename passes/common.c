@@ -55,8 +55,10 @@ bool pass_common(Program *program, PassContext *context) {
   for (int n = 0; n < program->tensor_count; n++) merging.same[n] = NONE;
   bool *is_shown = ARENA_ARRAY(program->arena, bool, program->tensor_count);
   for (int n = 0; n < program->port_count; n++) is_shown[program->ports[n].tensor] = true;
-  for (int n = 0; n < program->tensor_count; n++) /* what has values before this call is laid out together with them */
-    if (program->tensors[n].boundary_of != NONE) is_shown[program->tensors[n].boundary_of] = true;
+  for (int n = 0; n < program->tensor_count; n++) { /* what keeps all its steps has a place of its own in the state */
+    const Tensor *tensor = &program->tensors[n];
+    if (tensor->boundary_of != NONE && tensor->shape[0].symbol != NONE) is_shown[tensor->boundary_of] = true;
+  }
   bool changed = false;
   for (int b = 1; b < program->equation_count; b++) {
     const Equation *later = &program->equations[b];

@@ -79,7 +79,8 @@ static void plan_histories(Lowering *lowering) {
   for (TensorId n = 0; n < program->tensor_count; n++) {
     const Tensor *before = &program->tensors[n];
     if (before->boundary_of == NONE || !is_of_kind(program, before->shape[0], SYMBOL_POSITION)) continue;
-    if (program_port_of_tensor(program, n, PORT_CARRY_IN) == NONE || program->definition[before->boundary_of] == NONE) continue;
+    if (program_port_of_tensor(program, n, PORT_CARRY_IN) == NONE) continue; /* the initial state */
+    if (program->definition[before->boundary_of] == NONE) internal_error("'%s' keeps its steps but is gone", program->tensors[before->boundary_of].name);
     lowering->halos[before->boundary_of] = (Halo){true, true, false, before->shape[0], before->boundary_axis, n};
   }
 }

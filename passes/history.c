@@ -79,53 +79,14 @@ static bool has_boundary(const Program *program, TensorId tensor, int axis) {
   return false;
 }
 
-static const Expr *zero_of(Arena *arena, Type type) {
-  if (type == TYPE_REAL) return expr_number(arena, 0);
-  return type == TYPE_INT ? expr_integer(arena, 0) : expr_boolean(arena, false);
-}
-
-static TensorId copy_tensor(History *history, TensorId source) {
-  Program *program = history->program;
-  const Tensor tensor = program->tensors[source];
-  TensorId copy = program_add_tensor(program, arena_format(program->arena, "%s.seen", tensor.name), tensor.type, tensor.rank, tensor.shape);
-  program->tensors[copy].source = tensor.source;
-  IndexId *indices = ARENA_ARRAY(program->arena, IndexId, tensor.rank);
-  program_add_indices(program, copy, NULL, indices);
-  const Expr **reads = ARENA_ARRAY(program->arena, const Expr *, tensor.rank);
-  for (int n = 0; n < tensor.rank; n++) reads[n] = expr_index(program->arena, indices[n]);
-  Equation equation = {.target = copy, .indices = indices, .value = program_read(program, source, reads, NULL), .source = tensor.source};
-  program_add_equation(program, equation);
-  return copy;
-}
-
-/* The values before this call: none, until pass_carry lets them come from outside. */
-static TensorId add_past(History *history, TensorId of, int axis, Size slots) {
-  Program *program = history->program;
-  const Tensor tensor = program->tensors[of];
-  Size *shape = ARENA_ARRAY(program->arena, Size, tensor.rank);
-  shape[0] = slots;
-  for (int n = 0, next = 1; n < tensor.rank; n++)
-    if (n != axis) shape[next++] = tensor.shape[n];
-  TensorId past = program_add_tensor(program, arena_format(program->arena, "%s.past", tensor.name), tensor.type, tensor.rank, shape);
-  Tensor *made = &program->tensors[past];
-  made->boundary_of = of;
-  made->boundary_axis = axis;
-  made->source = tensor.source;
-  IndexId *indices = ARENA_ARRAY(program->arena, IndexId, tensor.rank);
-  program_add_indices(program, past, NULL, indices);
-  Equation equation = {.target = past, .indices = indices, .value = zero_of(program->arena, tensor.type), .source = tensor.source};
-  program_add_equation(program, equation);
-  return past;
-}
-
 static void keep(History *history, TensorId tensor, int64_t window) {
   const Program *program = history->program;
   int axis = history->times->axis[tensor], rank = program->tensors[tensor].rank;
   bool needs_copy = has_port(program, tensor) || program->definition[tensor] == NONE || has_boundary(program, tensor, axis);
   Keeper *keeper = &history->keepers[tensor];
-  keeper->tensor = needs_copy ? copy_tensor(history, tensor) : tensor;
+  keeper->tensor = needs_copy ? program_copy_tensor(history->program, tensor, "seen") : tensor;
   keeper->slots = window ? size_constant(window - 1) : size_symbol(history->position);
-  keeper->past = add_past(history, keeper->tensor, axis, keeper->slots);
+  keeper->past = program_add_boundary(history->program, keeper->tensor, axis, keeper->slots, "past");
   keeper->axes = ARENA_ARRAY(program->arena, int, rank);
   for (int n = 0; n < rank; n++) keeper->axes[n] = n;
 }
@@ -304,7 +265,7 @@ static void copy_square_results(History *history) {
     TensorId source = program->ports[p].tensor;
     bool is_square = port_is_result(program->ports[p].kind) && source < history->known && times_axis_count(history->times, source) > 1;
     if (!is_square || history->times->reason[source]) continue;
-    program->ports[p].tensor = copy_tensor(history, source); /* its read is changed with those of all equations */
+    program->ports[p].tensor = program_copy_tensor(program, source, "seen"); /* its read is changed with those of all equations */
   }
 }
 

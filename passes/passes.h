@@ -31,6 +31,11 @@ void program_keep_initial(Program *program);
 /* Whether chunk and step exist, from what pass_lags found on the ports. Otherwise the port that says why not. */
 bool program_has_step(const Program *program, const Port **out_reason);
 
+/* boundaries.c. A tensor NAME.suffix that is the same as this one. */
+TensorId program_copy_tensor(Program *program, TensorId source, const char *suffix);
+/* A boundary NAME.suffix of an axis, of zeros before the first step. */
+TensorId program_add_boundary(Program *program, TensorId of, int axis, Size slots, const char *suffix);
+
 /* By symbol: how long a length may be, for the stream from the first step of all, as tables end there that are read along it; 0: no
  * limit. */
 int64_t *program_limits(Program *program);

@@ -1,7 +1,7 @@
 /* pipeline.c - every pass, in order, in one place.
  *
  *     equations as written
- *       batch, position, lags, history, keep .... `batched`: the interface, and what the interpreter runs
+ *       batch, position, lags, reach, history, keep `batched`: the interface, and what the interpreter runs
  *         |-- forward:   outputs, the objective and states, each where it is wanted
  *         |-- gradient:  differentiate .......... `gradient`: what the interpreter runs for gradients
  *         '-- initial:   the state before the first step
@@ -302,6 +302,7 @@ PipelineResult pipeline_run(Arena *arena, const Program *program, const Pipeline
   run(&runner, "batch", "model", batched);
   run(&runner, "position", "model", batched); /* before anything compares times within one call */
   run(&runner, "lags", "model", batched);     /* needs the model as written: no derived equation looks ahead for its author */
+  run(&runner, "reach", "model", batched);    /* its conditions count from the first step of all */
   run(&runner, "history", "model", batched);  /* after it indices of one length may count from different steps */
   run(&runner, "keep", "model", batched);
   result.batched = batched;
