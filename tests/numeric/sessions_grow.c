@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "causal_attention.h"
+#include "conditions_on_time.h"
 #include "learned_positions.h"
 #include "seqrt/session.h"
 
@@ -141,11 +142,48 @@ static void test_tables(const float *x) {
   seqrt_parameters_destroy(parameters);
 }
 
+/* The gradient of a later chunk is that of its objective with the state as it came: nothing flows into the steps before. */
+static void test_gradient(const float *x) {
+  enum { FIRST = 5, SECOND = 4, WIDTH_D = 4 };
+  seqrt_parameters *parameters = parameters_of(&conditions_on_time_model), *gradients = parameters_of(&conditions_on_time_model);
+  seqrt_session *session = create(parameters);
+  const int32_t mask[ROWS * FIRST] = {1, 0, 1, 1, 0, 1, 1};
+  const void *first[] = {x, mask, NULL}, *second[] = {x + 40, mask, x + 90};
+  float y[ROWS * FIRST * WIDTH_D], objective;
+  void *outputs[] = {y, NULL, NULL, NULL, NULL};
+  int64_t length = FIRST, bytes;
+  require(seqrt_session_reserve(session, FIRST + SECOND, &error) == SEQRT_OK, "no room");
+  require(seqrt_session_forward(session, &length, first, outputs, &error) == SEQRT_OK, "the first chunk");
+  const void *state = seqrt_session_state(session, &bytes);
+  void *copy = malloc((size_t)bytes);
+  require(copy != NULL, "no memory");
+  memcpy(copy, state, (size_t)bytes);
+  length = SECOND;
+  require(seqrt_session_gradient(session, &length, second, NULL, gradients, &objective, &error) == SEQRT_OK, "the gradient of the second chunk");
+  require(seqrt_session_position(session) == FIRST + SECOND, "the gradient does not go on");
+  for (int n = 0; n < WIDTH_D * WIDTH_D; n++) {
+    float *element = &parameters->slots[0][n], middle = *element, sides[2];
+    for (int side = 0; side < 2; side++) {
+      *element = middle + (side ? 0.01f : -0.01f);
+      require(seqrt_session_set_state(session, copy, bytes, &error) == SEQRT_OK, "the state is not taken");
+      require(seqrt_session_objective(session, &length, second, &sides[side], &error) == SEQRT_OK, "the objective of the second chunk");
+    }
+    *element = middle;
+    float difference = (sides[1] - sides[0]) / 0.02f, gradient = gradients->slots[0][n];
+    require(fabsf(difference - gradient) <= 2e-3f * (1 + fabsf(gradient)), "the gradient of a later chunk differs from differences");
+  }
+  free(copy);
+  seqrt_session_destroy(session);
+  seqrt_parameters_destroy(parameters);
+  seqrt_parameters_destroy(gradients);
+}
+
 int main(void) {
   static float x[ROWS * TABLE * D];
   for (int n = 0; n < ROWS * TABLE * D; n++) x[n] = sinf(0.7f * (float)n) * 0.9f;
   test_growth(x);
   test_places(x);
   test_tables(x);
+  test_gradient(x);
   return 0;
 }
