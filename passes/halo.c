@@ -156,7 +156,8 @@ bool is_history_result(const Lowering *lowering, int equation) {
   const Program *program = lowering->program;
   TensorId target = program->equations[equation].target;
   const Tensor *tensor = &program->tensors[target];
-  bool is_carried = program_port_of_tensor(program, target, PORT_CARRY_OUT) != NONE, is_shown = program_port_of_tensor(program, target, PORT_FINAL_STATE) != NONE;
+  bool is_carried = program_port_of_tensor(program, target, PORT_CARRY_OUT) != NONE;
+  bool is_shown = program_port_of_tensor(program, target, PORT_FINAL_STATE) != NONE;
   for (int n = 0; n < tensor->rank; n++) {
     if ((is_carried || is_shown) && is_of_kind(program, tensor->shape[n], SYMBOL_HISTORY)) return true;
     if (is_of_kind(program, tensor->shape[n], SYMBOL_POSITION)) return true; /* before the first step there is none */

@@ -114,7 +114,8 @@ static void test_places(const float *x) {
   require(causal_attention_forward(NULL, slots, x, ROWS, 2, NULL, small, small, ROOM, y, NULL, NULL, workspace, &fault) == SEQRT_OK, "in its place");
   require_near(y, moved, ROWS * 2 * D, "a state that stays changes the result");
   ((seqrt_state_header *)small)->position = ROOM + 1;
-  require(causal_attention_forward(NULL, slots, x, ROWS, 1, NULL, small, large, STEPS, y, NULL, NULL, workspace, &fault) == SEQRT_MISMATCH, "more steps than room");
+  require(causal_attention_forward(NULL, slots, x, ROWS, 1, NULL, small, large, STEPS, y, NULL, NULL, workspace, &fault) == SEQRT_MISMATCH,
+          "more steps than room");
   free(workspace);
   free(small);
   free(large);
