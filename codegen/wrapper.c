@@ -287,7 +287,8 @@ static void build_state_header(const Runner *runner) {
   LLVMBuildStore(builder, capacity, build_value_slot(emitter, runner->state_out, build_i64(emitter, HEADER_CAPACITY)));
   int lengths = module_state_has_lengths(emitter->module) ? module_length_count(emitter->module) : 0;
   for (int n = 1; n < lengths; n++) { /* the first is the stream */
-    LLVMValueRef length = LLVMBuildLoad2(builder, emitter->codegen->type_i64, build_value_slot(emitter, runner->values, build_i64(emitter, VALUE_LENGTHS + n)), "");
+    LLVMValueRef given = build_value_slot(emitter, runner->values, build_i64(emitter, VALUE_LENGTHS + n));
+    LLVMValueRef length = LLVMBuildLoad2(builder, emitter->codegen->type_i64, given, "");
     LLVMBuildStore(builder, length, build_value_slot(emitter, runner->state_out, build_i64(emitter, HEADER_LENGTHS + n - 1)));
   }
   LLVMBuildBr(builder, done);

@@ -172,7 +172,8 @@ seqrt_code seqrt_describe_fault(const seqrt_model *model, const seqrt_call *call
     return runtime_fail(error, code, "model '%s' follows version %" PRIu32 " of the interface, the caller %" PRIu32, model->name,
                         model->abi_version, call->abi_version);
   case SEQRT_MISMATCH:
-    if (fault->argument == SEQRT_ARGUMENT_LENGTH) return runtime_fail(error, code, "%s: another than at the first step, and the state keeps what depends on it", subject);
+    if (fault->argument == SEQRT_ARGUMENT_LENGTH)
+      return runtime_fail(error, code, "%s: another than at the first step, and the state keeps what depends on it", subject);
     return runtime_fail(error, code, "%s: made by another model than '%s'", subject, model->name);
   default: return runtime_fail(error, code, "model '%s', %s: %s", model->name, subject, seqrt_code_text(code));
   }

@@ -783,7 +783,8 @@ int main(void) {
       cmocka_unit_test(test_machines),      cmocka_unit_test(test_unknown_targets), cmocka_unit_test(test_print_targets),
       cmocka_unit_test(test_descriptor),    cmocka_unit_test(test_sizes),           cmocka_unit_test(test_run),
       cmocka_unit_test(test_steps),         cmocka_unit_test(test_argument_faults), cmocka_unit_test(test_value_fault),
-      cmocka_unit_test(test_value_past_a_length), cmocka_unit_test(test_state_faults),  cmocka_unit_test(test_no_step),         cmocka_unit_test(test_turn_gradients),
+      cmocka_unit_test(test_value_past_a_length),
+      cmocka_unit_test(test_state_faults),  cmocka_unit_test(test_no_step),         cmocka_unit_test(test_turn_gradients),
       cmocka_unit_test(test_outputs),       cmocka_unit_test(test_header),          cmocka_unit_test(test_border),
       cmocka_unit_test(test_other_targets),
   };
