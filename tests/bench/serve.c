@@ -167,6 +167,7 @@ static void prepare_token(Job *job) {
   if (!job->model->has_step) refuse("the model has no step: %s", job->model->why_no_step);
   prepare_call(job, SEQRT_FORWARD);
   require(job, seqrt_session_create(job->parameters, job->context, job->work->batch, &job->session, &job->error));
+  if (job->model->grows) require(job, seqrt_session_reserve(job->session, job->work->length + TOKENS_BEFORE_RESET, &job->error));
   begin_sequence(job);
 }
 
