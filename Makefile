@@ -34,12 +34,12 @@ test: packages build ## set up, build and run the whole suite, the front of it u
 update: build ## rewrite what the file tests expect (look at the difference before you keep it)
 	@SEQC=$(BUILD)/seqc tests/run --update
 
-# make bench ONLY='gemm|lstm' JSON=FILE SVG=FILE PEERS=FOLDER THREADS=1,2 SECONDS_IN_ALL=540; docs/benchmarks.md
+# make bench ONLY='gemm|lstm' JSON=FILE SVG=FILE PEERS=FOLDER THREADS=1,2 SECONDS_IN_ALL=540 OPTIONS='-O3'; docs/benchmarks.md
 PEERS ?= $(BUILD)/peers
 JSON ?= $(BUILD)/bench.json
 SVG ?= $(BUILD)/bench.svg
 bench: packages build ## times of kernels and models beside the machine's own limits and beside peers; ONLY=PATTERN JSON=FILE
-	@$(BUILD)/tests/bench/bench --only '$(value ONLY)' --json '$(JSON)' --svg '$(SVG)' --peers '$(PEERS)' $(if $(THREADS),--threads $(THREADS)) $(if $(SECONDS_IN_ALL),--seconds $(SECONDS_IN_ALL))
+	@$(BUILD)/tests/bench/bench --only '$(value ONLY)' --json '$(JSON)' --svg '$(SVG)' --peers '$(PEERS)' $(if $(OPTIONS),--options '$(OPTIONS)') $(if $(THREADS),--threads $(THREADS)) $(if $(SECONDS_IN_ALL),--seconds $(SECONDS_IN_ALL))
 
 weights: build ## fetch trained weights (200 MB, from packages) for tests that are skipped without them
 	@tools/fetch-weights $(WEIGHTS) $(BUILD)

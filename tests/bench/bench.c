@@ -1,6 +1,6 @@
 /* bench.c - times of compiled models beside what the machine can do at all, and beside other programs that do the same.
  *
- *     bench [--only PATTERN] [--json FILE] [--svg FILE] [--peers FOLDER] [--threads N,...] [--seconds N] [--list]
+ *     bench [--only PATTERN] [--json FILE] [--svg FILE] [--peers FOLDER] [--threads N,...] [--seconds N] [--options OPTIONS] [--list]
  *
  * First the machine is measured (peak.c, bandwidth.c), then every work of works.def whose name matches the extended regular expression.
  * docs/benchmarks.md says how the table is read.
@@ -21,7 +21,7 @@
 enum { THREAD_COUNTS = 8, NAME_SIZE = 128 };
 
 typedef struct Options {
-  const char *only, *json, *svg, *peers;
+  const char *only, *json, *svg, *peers, *options;
   int threads[THREAD_COUNTS], thread_counts;
   double seconds; /* for all works */
   bool is_list;
@@ -48,10 +48,15 @@ static void read_threads(Options *options, const char *text) {
 }
 
 static Options read_options(int count, char **arguments) {
-  static const struct option known[] = {{"only", required_argument, NULL, 'o'},    {"json", required_argument, NULL, 'j'},
-                                        {"svg", required_argument, NULL, 's'},     {"peers", required_argument, NULL, 'p'},
-                                        {"threads", required_argument, NULL, 't'}, {"seconds", required_argument, NULL, 'n'},
-                                        {"list", no_argument, NULL, 'l'},          {0}};
+  static const struct option known[] = {{"only", required_argument, NULL, 'o'},
+                                        {"json", required_argument, NULL, 'j'},
+                                        {"svg", required_argument, NULL, 's'},
+                                        {"peers", required_argument, NULL, 'p'},
+                                        {"threads", required_argument, NULL, 't'},
+                                        {"seconds", required_argument, NULL, 'n'},
+                                        {"options", required_argument, NULL, 'c'},
+                                        {"list", no_argument, NULL, 'l'},
+                                        {0}};
   long processors = sysconf(_SC_NPROCESSORS_ONLN);
   Options options = {.seconds = 540,
                      .threads = {1, processors > LARGEST_THREADS ? LARGEST_THREADS : (int)processors},
@@ -64,9 +69,11 @@ static Options read_options(int count, char **arguments) {
     case 'p': options.peers = optarg; break;
     case 't': read_threads(&options, optarg); break;
     case 'n': options.seconds = atof(optarg); break;
+    case 'c': options.options = optarg; break;
     case 'l': options.is_list = true; break;
     default:
-      fail("usage: bench [--only PATTERN] [--json FILE] [--svg FILE] [--peers FOLDER] [--threads N,...] [--seconds N] [--list]",
+      fail("usage: bench [--only PATTERN] [--json FILE] [--svg FILE] [--peers FOLDER] [--threads N,...] [--seconds N] [--options "
+           "OPTIONS] [--list]",
            NULL);
     }
   }
@@ -255,6 +262,7 @@ int main(int argument_count, char **arguments) {
   Bench bench = {.self = "/proc/self/exe",
                  .seqc = seqc ? seqc : BENCH_SEQC,
                  .cc = BENCH_CC,
+                 .options = options.options ? options.options : "",
                  .works = BENCH_SOURCE "/works",
                  .folder = folder,
                  .log = BENCH_FOLDER "/peers.log",

@@ -43,6 +43,22 @@ SEQC=./broken expect 1 "$bench" --only 'exp 64x4096|compile mamba L2$' --threads
 prints 'seqc: model.seq:1:1: error: broken'
 [ "$(grep -c '"ms": null.*"reason": "model.seq:1:1: error: broken"' broken.json)" = 2 ] || fail "no reason in JSON: $(cat broken.json)"
 
+# So is what ends by a fault.
+cat >fault.c <<'OBJECT'
+#include "seqrt/abi.h"
+static int32_t fault(seqrt_call *call) { return *(volatile int32_t *)(call->batch - call->batch); }
+static int64_t size(int32_t entry, int64_t batch, const int64_t *lengths, int64_t capacity, int32_t threads) { return 64; }
+const seqrt_model exp_rows_model = {.abi_version = SEQRT_ABI_VERSION, .struct_size = sizeof(seqrt_model), .name = "exp_rows", .entries = {fault}, .workspace_size = size};
+OBJECT
+printf '#!/bin/sh\nexec "%s" -w -fPIC -I"%s" -c fault.c -o "$3"\n' "$CC" "$TESTS/../runtime/include" >faulty
+chmod +x faulty
+SEQC=./faulty expect 1 "$bench" --only 'exp 64x4096' --threads 1 --seconds 1
+prints 'seqc: ended by signal 11'
+
+# Options of every compilation.
+expect 1 "$bench" --only 'exp 64x4096' --threads 1 --seconds 1 --options '-D E=1 --nonsense'
+prints "seqc: seqc: error: unknown option '--nonsense'"
+
 expect 2 "$bench" --only 'no work at all'
 says 'no work has a name like this'
 expect 2 "$bench" --only '('

@@ -37,7 +37,7 @@ typedef struct Entrant {
 static void compiler_arguments(const Bench *bench, const Work *work, char *text, char *path, char *object, char **arguments) {
   int count = 0;
   snprintf(path, PATH_SIZE, "%s/%s.seq", bench->works, work->model);
-  snprintf(text, PATH_SIZE, "%s", work->options ? work->options : "");
+  snprintf(text, PATH_SIZE, "%s %s", work->options ? work->options : "", bench->options);
   arguments[count++] = (char *)bench->seqc;
   arguments[count++] = path;
   arguments[count++] = "-o";

@@ -9,6 +9,7 @@ enum { LARGEST_THREADS = 256 };
 typedef struct Bench {
   const char *self; /* this program */
   const char *seqc, *cc;
+  const char *options;  /* of the compiler, for every work */
   const char *works;    /* folder of the model files */
   const char *folder;   /* for what this run makes */
   const char *log;      /* what peers write to standard error */
