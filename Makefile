@@ -39,7 +39,8 @@ PEERS ?= $(BUILD)/peers
 JSON ?= $(BUILD)/bench.json
 SVG ?= $(BUILD)/bench.svg
 bench: packages build ## times of kernels and models beside the machine's own limits and beside peers; ONLY=PATTERN JSON=FILE
-	@$(BUILD)/tests/bench/bench --only '$(value ONLY)' --json '$(JSON)' --svg '$(SVG)' --peers '$(PEERS)' $(if $(OPTIONS),--options '$(OPTIONS)') $(if $(THREADS),--threads $(THREADS)) $(if $(SECONDS_IN_ALL),--seconds $(SECONDS_IN_ALL))
+	@$(BUILD)/tests/bench/bench --only '$(value ONLY)' --json '$(JSON)' --svg '$(SVG)' --peers '$(PEERS)' \
+	  $(if $(OPTIONS),--options '$(OPTIONS)') $(if $(THREADS),--threads $(THREADS)) $(if $(SECONDS_IN_ALL),--seconds $(SECONDS_IN_ALL))
 
 weights: build ## fetch trained weights (200 MB, from packages) for tests that are skipped without them
 	@tools/fetch-weights $(WEIGHTS) $(BUILD)

@@ -51,7 +51,8 @@ def setup(kind, sizes, threads, name):
     if sizes.get("gradient"):
         raise shapes.Unknown("no gradients")
     if kind == "gemm":
-        return session([helper.make_node("MatMul", ["a", "b"], ["c"])], {"a": values(sizes["M"], sizes["K"])}, {"b": values(sizes["K"], sizes["N"])}, ["c"], threads)
+        node, inputs = helper.make_node("MatMul", ["a", "b"], ["c"]), {"a": values(sizes["M"], sizes["K"])}
+        return session([node], inputs, {"b": values(sizes["K"], sizes["N"])}, ["c"], threads)
     if kind in ("lstm", "gru"):
         return recurrent(kind, sizes, threads)
     if kind == "attention":

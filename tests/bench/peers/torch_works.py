@@ -122,7 +122,9 @@ def adamw(sizes):
 
 def rows(kind, sizes):
     x, N = values(sizes["M"], sizes["N"]), sizes["N"]
-    functions = {"softmax": lambda x: torch.softmax(x, -1), "gelu": F.gelu, "exp": torch.exp, "layernorm": lambda x: F.layer_norm(x, (N,), torch.ones(N), torch.zeros(N))}
+    weight, bias = torch.ones(N), torch.zeros(N)
+    functions = {"softmax": lambda x: torch.softmax(x, -1), "gelu": F.gelu, "exp": torch.exp,
+                 "layernorm": lambda x: F.layer_norm(x, (N,), weight, bias)}
     return functions[kind], [x]
 
 
