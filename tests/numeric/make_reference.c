@@ -1,9 +1,10 @@
 /* make_reference.c - reference data for a model that has no paper to compare with, for `seqc --check`.
  *
  * Usage: make_reference MODEL.seq OUT.safetensors. Sizes, parameters and inputs are drawn at random; results are the interpreter's,
- * and every element of every gradient is a finite difference of them in double precision, which knows nothing of how
- * equations are differentiated. Integer inputs are 0, 1 or 2: tables in these models have at least three rows.
+ * and so are gradients, of which those along random directions are compared with finite differences, which know nothing of how equations are
+ * differentiated. Integer inputs are 0, 1 or 2: tables in these models have at least three rows.
  */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,13 +17,14 @@
 #include "seqrt/random.h"
 #include "seqrt/safetensors.h"
 
-enum { ROWS = 3, STEPS = 13, OTHER_LENGTH = 5, SMALLEST_TABLE = 3 };
+enum { ROWS = 3, STEPS = 29, OTHER_LENGTH = 5, SMALLEST_TABLE = 3, DIRECTIONS = 3 };
 static const double STEP_OF_DIFFERENCE = 0x1p-20; /* small: the corners of max and if are rarely nearer */
+static const double DIFFERENCE_TOLERANCE = 1e-6;
 
 typedef struct Maker {
   Arena *arena;
-  const Program *program;
-  int64_t *symbols;
+  const Program *program, *gradient;
+  int64_t *symbols, *gradient_symbols;
   double **given;      /* by tensor: parameters, inputs and states */
   double **cotangents; /* by port: of real outputs; unused where the model has an objective */
   bool has_objective;
@@ -122,20 +124,35 @@ static double scalar(const Maker *maker) {
   return sum;
 }
 
-static double scalar_beside(const Maker *maker, double *element, double distance) {
-  double middle = *element;
-  *element = middle + distance;
+static double scalar_beside(const Maker *maker, TensorId tensor, const double *direction, double distance) {
+  int64_t count = element_count(maker, &maker->program->tensors[tensor]);
+  double *middle = maker->given[tensor], *moved = malloc(sizeof *moved * (size_t)count);
+  if (!moved) stop("out of memory");
+  for (int64_t i = 0; i < count; i++) moved[i] = middle[i] + distance * direction[i];
+  maker->given[tensor] = moved;
   double value = scalar(maker);
-  *element = middle;
+  maker->given[tensor] = middle;
+  free(moved);
   return value;
 }
 
-/* Of fourth order. */
-static double difference(const Maker *maker, double *element) {
-  double h = STEP_OF_DIFFERENCE;
-  double near = scalar_beside(maker, element, h) - scalar_beside(maker, element, -h);
-  double far = scalar_beside(maker, element, 2 * h) - scalar_beside(maker, element, -2 * h);
-  return (8 * near - far) / (12 * h);
+/* Along directions of -1 and 1, by a formula of fourth order. */
+static void compare_with_differences(Maker *maker, const Port *port, const double *gradient) {
+  int64_t count = element_count(maker, &maker->program->tensors[port->tensor]);
+  double *direction = ARENA_ARRAY(maker->arena, double, count), h = STEP_OF_DIFFERENCE;
+  for (int n = 0; n < DIRECTIONS; n++) {
+    double slope = 0, length = 0;
+    for (int64_t i = 0; i < count; i++) {
+      direction[i] = seqrt_random_uniform(&maker->random) < 0.5 ? -1 : 1;
+      slope += direction[i] * gradient[i];
+      length += gradient[i] * gradient[i];
+    }
+    double near = scalar_beside(maker, port->tensor, direction, h) - scalar_beside(maker, port->tensor, direction, -h);
+    double far = scalar_beside(maker, port->tensor, direction, 2 * h) - scalar_beside(maker, port->tensor, direction, -2 * h);
+    double difference = (8 * near - far) / (12 * h);
+    if (!(fabs(difference - slope) <= DIFFERENCE_TOLERANCE * fmax(sqrt(length), 1e-2)))
+      stop(arena_format(maker->arena, "the gradient of '%s' is %.9g along a direction, the difference is %.9g", port->name, slope, difference));
+  }
 }
 
 /* ---- what goes into the file ---- */
@@ -182,27 +199,35 @@ static void add_results(Maker *maker) {
   }
 }
 
+/* By symbol and tensor of the gradient's program, which begins with those of the model. */
+static Interpretation *start_gradient(Maker *maker) {
+  const Program *gradient = maker->gradient;
+  maker->gradient_symbols = ARENA_ARRAY(maker->arena, int64_t, gradient->symbol_count);
+  memcpy(maker->gradient_symbols, maker->symbols, sizeof *maker->symbols * (size_t)maker->program->symbol_count);
+  Interpretation *interpretation = interpretation_create(maker->arena, gradient, maker->gradient_symbols);
+  for (int t = 0; t < maker->program->tensor_count; t++)
+    if (maker->given[t]) interpretation->values[t] = maker->given[t];
+  for (int p = 0; p < gradient->port_count; p++) {
+    const Port *port = &gradient->ports[p];
+    if (port->kind != PORT_COTANGENT) continue;
+    int output = program_find_port(maker->program, PORT_OUTPUT, port->name);
+    interpretation->values[port->tensor] = maker->cotangents[output];
+  }
+  return interpretation;
+}
+
 static void add_gradients(Maker *maker) {
-  for (int p = 0; p < maker->program->port_count; p++) {
-    const Port *port = &maker->program->ports[p];
-    const Tensor *tensor = &maker->program->tensors[port->tensor];
-    if (!is_given(maker, port)) continue;
-    if (tensor->type != TYPE_REAL) continue;
-    int64_t count = element_count(maker, tensor);
-    double *gradient = ARENA_ARRAY(maker->arena, double, count);
-    for (int64_t i = 0; i < count; i++) gradient[i] = difference(maker, &maker->given[port->tensor][i]);
+  if (!maker->gradient) return;
+  const Program *program = maker->gradient;
+  Interpretation *interpretation = start_gradient(maker);
+  for (int g = 0; g < program->port_count; g++) {
+    if (program->ports[g].kind != PORT_GRADIENT) continue;
+    const Port *of = &program->ports[program->ports[g].of];
+    const Port *port = &maker->program->ports[program_find_port(maker->program, of->kind, of->name)];
+    const double *gradient = value_of(interpretation, program->ports[g].tensor);
+    compare_with_differences(maker, port, gradient);
     const char *prefix = port->kind == PORT_PARAMETER ? "grad.param." : port->kind == PORT_INPUT ? "grad.input." : "grad.state0.";
-    int first = maker->tensor_count;
     add_port(maker, prefix, port, gradient);
-    /* A difference is no exact number: the file says float, and the check is as mild as for one. */
-    for (int t = first; t < maker->tensor_count; t++) {
-      seqrt_stored_tensor *stored = &maker->tensors[t];
-      int64_t elements = count / (maker->tensor_count - first);
-      float *narrow = ARENA_ARRAY(maker->arena, float, elements);
-      for (int64_t i = 0; i < elements; i++) narrow[i] = (float)((const double *)stored->data)[i];
-      stored->dtype = SEQRT_STORED_F32;
-      stored->data = narrow;
-    }
   }
 }
 
@@ -218,20 +243,22 @@ static const char *streams_text(const Maker *maker) {
   return arena_format(maker->arena, "[%s]", text_string(&text));
 }
 
-static const Program *read_model(Arena *arena, const char *path) {
+static PipelineResult read_model(Arena *arena, const char *path) {
   Diagnostics *diagnostics = diagnostics_create(arena);
   FrontendResult read = frontend_compile(arena, path, &(FrontendOptions){0}, false, diagnostics);
   PipelineResult lowered = {0};
-  if (read.program) lowered = pipeline_run(arena, read.program, &(PipelineOptions){.stop_after = "lags"}, diagnostics);
+  if (read.program) lowered = pipeline_run(arena, read.program, &(PipelineOptions){.stop_after = "differentiate"}, diagnostics);
   diagnostics_print(diagnostics, stderr);
   if (diagnostics_error_count(diagnostics) || !lowered.batched) stop("the model has errors");
-  return lowered.batched;
+  return lowered;
 }
 
 int main(int argument_count, char **arguments) {
   if (argument_count != 3) stop("usage: make_reference MODEL.seq OUT.safetensors");
   Maker maker = {.arena = arena_create(), .random = {.seed = 7}};
-  maker.program = read_model(maker.arena, arguments[1]);
+  PipelineResult model = read_model(maker.arena, arguments[1]);
+  maker.program = model.batched;
+  maker.gradient = model.gradient;
   choose_sizes(&maker);
   maker.given = ARENA_ARRAY(maker.arena, double *, maker.program->tensor_count);
   maker.cotangents = ARENA_ARRAY(maker.arena, double *, maker.program->port_count);
