@@ -161,7 +161,7 @@ static void choose_sizes(Maker *maker) {
   maker->symbols = ARENA_ARRAY(maker->arena, int64_t, maker->program->symbol_count);
   for (int s = 0; s < maker->program->symbol_count; s++) {
     SymbolKind kind = maker->program->symbols[s].kind;
-    maker->symbols[s] = kind == SYMBOL_BATCH ? ROWS : kind == SYMBOL_STREAM ? STEPS : kind == SYMBOL_LENGTH ? OTHER_LENGTH : 0;
+    maker->symbols[s] = kind == SYMBOL_BATCH ? ROWS : kind == SYMBOL_STREAM || kind == SYMBOL_HISTORY ? STEPS : kind == SYMBOL_LENGTH ? OTHER_LENGTH : 0;
   }
 }
 

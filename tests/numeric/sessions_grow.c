@@ -5,10 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "attention_language_model.h"
 #include "causal_attention.h"
 #include "conditions_on_time.h"
 #include "learned_positions.h"
 #include "seqrt/session.h"
+#include "seqrt/trainer.h"
 
 enum { ROWS = 2, STEPS = 11, D = 6, LAYERS = 2, HEADS = 2, WIDTH = 3, ROOM = 4, TABLE = 24, TABLE_D = 5, SOURCE = 9 };
 
@@ -179,6 +181,32 @@ static void test_gradient(const float *x) {
   seqrt_parameters_destroy(gradients);
 }
 
+/* Chunks of a training are sequences of their own: the streams are longer than the table. It goes on from a checkpoint bit for bit. */
+static void test_training(void) {
+  enum { TOKENS = 601, LENGTH = 12, TRAINED = 120, HALF = 60, VOCABULARY = 7 };
+  static int32_t tokens[TOKENS];
+  for (int n = 1; n < TOKENS; n++) tokens[n] = (tokens[n - 1] * 3 + 1 + (n % 11 == 0)) % VOCABULARY;
+  seqrt_trainer_options options = {.length = LENGTH, .token_input = "token", .target_input = "target", .optimizer = seqrt_adamw_defaults(),
+                                   .schedule = {0.02, 5, TRAINED}, .seed = 5};
+  require(seqrt_streams_cut(tokens, TOKENS, ROWS, &options.data, &error) == SEQRT_OK, "no streams");
+  seqrt_trainer *one, *other;
+  require(seqrt_trainer_create(&attention_language_model_model, NULL, &options, &one, &error) == SEQRT_OK, "no trainer");
+  require(seqrt_trainer_create(&attention_language_model_model, NULL, &options, &other, &error) == SEQRT_OK, "no trainer");
+  double before, after, resumed;
+  require(seqrt_trainer_evaluate(one, &options.data, &before, &error) == SEQRT_OK, "no evaluation");
+  for (int n = 0; n < HALF; n++) require(seqrt_trainer_step(one, NULL, &error) == SEQRT_OK, "a step of the training");
+  require(seqrt_trainer_save(one, "sessions_grow.checkpoint", &error) == SEQRT_OK, "no checkpoint");
+  require(seqrt_trainer_resume(other, "sessions_grow.checkpoint", &error) == SEQRT_OK, "the checkpoint is not taken");
+  require(seqrt_trainer_run(one, NULL, NULL, &error) == SEQRT_OK && seqrt_trainer_run(other, NULL, NULL, &error) == SEQRT_OK, "the training");
+  require(seqrt_trainer_evaluate(one, &options.data, &after, &error) == SEQRT_OK, "no evaluation");
+  require(seqrt_trainer_evaluate(other, &options.data, &resumed, &error) == SEQRT_OK, "no evaluation");
+  require(after < 0.5 * before, "the training does not learn");
+  require(after == resumed, "the training goes on differently from its checkpoint");
+  seqrt_trainer_destroy(one);
+  seqrt_trainer_destroy(other);
+  remove("sessions_grow.checkpoint");
+}
+
 int main(void) {
   static float x[ROWS * TABLE * D];
   for (int n = 0; n < ROWS * TABLE * D; n++) x[n] = sinf(0.7f * (float)n) * 0.9f;
@@ -186,5 +214,6 @@ int main(void) {
   test_places(x);
   test_tables(x);
   test_gradient(x);
+  test_training();
   return 0;
 }
