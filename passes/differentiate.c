@@ -231,6 +231,89 @@ static const Expr *narrow(Program *program, const Expr *body, const Expr **guard
 }
 
 
+/* ---- places that are a function of one variable ------------------------------------------------------------------- */
+
+typedef struct Tie {
+  const Expr *tied, *rest;   /* of the guard: parts `place == e(f)`, and what remains */
+  bool *is_tied_axis;        /* of the tensor: `place` is its index */
+  int last_count, first_count;
+  IndexId *last, *first;     /* free variables: those in e, and the others */
+} Tie;
+
+static int axis_of_place(const Differentiation *d, TensorId tensor, const Expr *expr) {
+  for (int axis = 0; expr->op == OP_INDEX && axis < d->program->tensors[tensor].rank; axis++)
+    if (d->indices[tensor][axis] == expr->id) return axis;
+  return NONE;
+}
+
+/* The axis whose index the part ties to free variables, if it stands nowhere else; else NONE. */
+static int tied_axis(const Differentiation *d, TensorId tensor, const Expr *body, const Expr *const *parts, int count, int part) {
+  if (parts[part]->op != OP_EQ || !is_on_indices(parts[part])) return NONE;
+  for (int side = 0; side < 2; side++) {
+    int axis = axis_of_place(d, tensor, parts[part]->args[side]);
+    if (axis == NONE) continue;
+    IndexId index = d->indices[tensor][axis];
+    bool is_used = expr_uses_index(body, index) || expr_uses_index(parts[part]->args[1 - side], index);
+    for (int n = 0; n < count; n++) is_used |= n != part && expr_uses_index(parts[n], index);
+    if (!is_used) return axis;
+  }
+  return NONE;
+}
+
+static bool find_tie(Differentiation *d, TensorId tensor, const Expr *body, const Expr *guard, int free_count, const IndexId *free, Tie *out_tie) {
+  Arena *arena = d->program->arena;
+  int count;
+  const Expr **parts = conjuncts(arena, guard, &count);
+  *out_tie = (Tie){.is_tied_axis = ARENA_ARRAY(arena, bool, d->program->tensors[tensor].rank)};
+  out_tie->last = ARENA_ARRAY(arena, IndexId, free_count);
+  out_tie->first = ARENA_ARRAY(arena, IndexId, free_count);
+  for (int n = 0; n < count; n++) {
+    int axis = tied_axis(d, tensor, body, parts, count, n);
+    if (axis == NONE) {
+      out_tie->rest = conjunction(arena, out_tie->rest, parts[n]);
+    } else {
+      out_tie->tied = conjunction(arena, out_tie->tied, parts[n]);
+      out_tie->is_tied_axis[axis] = true;
+    }
+  }
+  for (int n = 0; out_tie->tied && n < free_count; n++) {
+    bool is_last = expr_uses_index(out_tie->tied, free[n]);
+    if (is_last && !size_is(d->program->indices[free[n]].low, 0)) return false;
+    if (is_last) out_tie->last[out_tie->last_count++] = free[n];
+    else out_tie->first[out_tie->first_count++] = free[n];
+  }
+  return out_tie->last_count > 0 && out_tie->first_count > 0;
+}
+
+/* Sums over the other variables first, for each value of those that are tied to a place: that is a plain sum of products where the
+ * body is one. The result is the read of it, to be summed over the rest. */
+static const Expr *sum_first(Differentiation *d, TensorId tensor, const Expr *body, const Tie *tie, SourceRange source) {
+  Program *program = d->program;
+  Arena *arena = program->arena;
+  int rank = program->tensors[tensor].rank, count = 0;
+  IndexId *indices = ARENA_ARRAY(arena, IndexId, rank + tie->last_count);
+  bool has_placed = false;
+  for (int axis = 0; axis < rank; axis++) {
+    if (!tie->is_tied_axis[axis]) indices[count++] = d->indices[tensor][axis];
+    for (int n = 0; tie->is_tied_axis[axis] && !has_placed && n < tie->last_count; n++) indices[count++] = tie->last[n];
+    has_placed |= tie->is_tied_axis[axis];
+  }
+  Size *shape = ARENA_ARRAY(arena, Size, count);
+  const Expr **reads = ARENA_ARRAY(arena, const Expr *, count);
+  for (int n = 0; n < count; n++) {
+    shape[n] = program->indices[indices[n]].high;
+    reads[n] = expr_index(arena, indices[n]);
+  }
+  const char *name = arena_format(arena, "%s.first", program->tensors[d->adjoint[tensor]].name);
+  TensorId sum = program_add_tensor(program, name, TYPE_REAL, count, shape);
+  program->tensors[sum].source = source;
+  Equation equation = {.target = sum, .indices = indices, .reduce = REDUCE_SUM, .guard = tie->rest, .body = body, .source = source};
+  equation.reduce_count = tie->first_count;
+  equation.reduce_indices = tie->first;
+  program_add_equation(program, equation);
+  return program_read(program, sum, reads, NULL);
+}
+
 /* `body` where the guard holds, else 0; what of the guard reads data is decided where the rest of it holds. */
 static const Expr *guarded(Arena *arena, const Expr *guard, const Expr *body) {
   int count;
@@ -275,6 +358,13 @@ static void add_contribution(Differentiation *d, const Expr *read, const Expr *a
   if (free_count == 0) {
     add_term(d, read->id, guarded(arena, guard, body));
     return;
+  }
+  Tie tie;
+  if (find_tie(d, read->id, body, guard, free_count, free, &tie)) {
+    body = sum_first(d, read->id, body, &tie, source);
+    guard = tie.tied;
+    free_count = tie.last_count;
+    free = tie.last;
   }
   add_term(d, read->id, sum_over(d, read->id, body, guard, free_count, free, source));
 }
