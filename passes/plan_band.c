@@ -13,13 +13,20 @@
  */
 #include "passes/lower.h"
 
+/* The tensors that an equation reads. */
+typedef struct Reads {
+  int count;
+  TensorId *tensors;
+} Reads;
+
 typedef struct Plan {
   Lowering *lowering;
   const Program *program;
   ScheduleNode *nodes;
-  int *position;        /* by equation: place among the nodes, NONE: elsewhere or in a loop */
-  bool *is_candidate;   /* by tensor: not to be kept whole */
-  bool *is_member;      /* by equation: of the band at hand */
+  int *position;      /* by equation: place among the nodes, NONE: elsewhere or in a loop */
+  bool *is_candidate; /* by tensor: not to be kept whole */
+  bool *is_member;    /* by equation: of the band at hand */
+  const Reads *reads; /* by equation */
   Band band;
 } Plan;
 
@@ -41,12 +48,15 @@ static int number_of(const Plan *plan, int equation) {
 
 /* ---- candidates ----------------------------------------------------------------------------------------------------- */
 
-static bool is_run_time(const Program *program, Size size) { return size.symbol != NONE && program->symbols[size.symbol].kind != SYMBOL_BATCH; }
+static bool is_run_time(const Program *program, Size size) {
+  return size.symbol != NONE && program->symbols[size.symbol].kind != SYMBOL_BATCH;
+}
 
 static bool grows_with_a_square(const Lowering *lowering, TensorId tensor) {
   const Tensor *t = &lowering->program->tensors[tensor];
   int axes = 0;
-  for (int n = 0; n < t->rank; n++) axes += is_run_time(lowering->program, t->shape[n]) && !lowering->depth[tensor * MOST_AXES + n];
+  for (int n = 0; n < t->rank; n++)
+    axes += is_run_time(lowering->program, t->shape[n]) && !lowering->depth[tensor * MOST_AXES + n];
   return axes >= 2;
 }
 
@@ -99,15 +109,35 @@ static void find_touch(void *context, const Expr *expr) {
 }
 
 static bool reads_any(const Plan *plan, int equation, const bool *of) {
-  Touch touch = {plan, of, false};
-  visit_equation(&plan->program->equations[equation], find_touch, &touch);
-  return touch.found;
+  const Reads *reads = &plan->reads[equation];
+  for (int n = 0; n < reads->count; n++)
+    if (of[reads->tensors[n]]) return true;
+  return false;
+}
+
+static bool reads_tensor(const Plan *plan, int equation, TensorId tensor) {
+  const Reads *reads = &plan->reads[equation];
+  for (int n = 0; n < reads->count; n++)
+    if (reads->tensors[n] == tensor) return true;
+  return false;
 }
 
 /* Marks what a node defines. */
 static void mark_targets(const Plan *plan, const ScheduleNode *node, bool *is_marked) {
   if (node->equation != NONE) is_marked[plan->program->equations[node->equation].target] = true;
   for (int m = 0; m < node->member_count; m++) is_marked[plan->program->equations[node->members[m]].target] = true;
+}
+
+static bool defines_any(const Plan *plan, const ScheduleNode *node, const bool *of) {
+  if (node->equation != NONE) return of[plan->program->equations[node->equation].target];
+  for (int m = 0; m < node->member_count; m++)
+    if (of[plan->program->equations[node->members[m]].target]) return true;
+  return false;
+}
+
+static void mark_reads(const Plan *plan, int equation, bool *is_marked) {
+  const Reads *reads = &plan->reads[equation];
+  for (int n = 0; n < reads->count; n++) is_marked[reads->tensors[n]] = true;
 }
 
 static bool node_reads(const Plan *plan, const ScheduleNode *node, const bool *of) {
@@ -131,13 +161,8 @@ static void gather_members(Plan *plan, int first) {
       if (plan->is_member[n] && plan->is_candidate[target] && !is_inside[target]) is_inside[target] = changed = true;
       if (plan->is_member[n]) continue;
       bool joins = reads_any(plan, n, is_inside);
-      for (int m = 0; m < program->equation_count && !joins && plan->is_candidate[target]; m++) {
-        if (!plan->is_member[m]) continue;
-        Touch touch = {plan, ARENA_ARRAY(plan->lowering->arena, bool, program->tensor_count), false};
-        ((bool *)(uintptr_t)touch.of)[target] = true;
-        visit_equation(&program->equations[m], find_touch, &touch);
-        joins = touch.found;
-      }
+      for (int m = 0; m < program->equation_count && !joins && plan->is_candidate[target]; m++)
+        joins = plan->is_member[m] && reads_tensor(plan, m, target);
       if (joins) plan->is_member[n] = changed = true;
     }
   }
@@ -153,16 +178,14 @@ static bool close_members(Plan *plan) {
       bool is_member = node->equation != NONE && plan->is_member[node->equation];
       if (is_member || node_reads(plan, node, is_after)) mark_targets(plan, node, is_after);
     }
+    bool *is_needed = ARENA_ARRAY(plan->lowering->arena, bool, program->tensor_count);
+    for (int n = 0; n < program->equation_count; n++)
+      if (plan->is_member[n]) mark_reads(plan, n, is_needed);
     for (const ScheduleNode *node = plan->nodes; node; node = node->next) {
       bool is_member = node->equation != NONE && plan->is_member[node->equation];
-      if (is_member || !node_reads(plan, node, is_after)) continue;
-      bool *defines = ARENA_ARRAY(plan->lowering->arena, bool, program->tensor_count);
-      mark_targets(plan, node, defines);
-      for (int n = 0; n < program->equation_count; n++) {
-        if (!plan->is_member[n] || !reads_any(plan, n, defines)) continue;
-        if (node->equation == NONE || plan->lowering->is_readout[node->equation]) return false;
-        plan->is_member[node->equation] = changed = true;
-      }
+      if (is_member || !defines_any(plan, node, is_needed) || !node_reads(plan, node, is_after)) continue;
+      if (node->equation == NONE || plan->lowering->is_readout[node->equation]) return false;
+      plan->is_member[node->equation] = changed = true;
     }
   }
   return true;
@@ -225,7 +248,8 @@ static bool follow_axis(Plan *plan, int first, int axis, int *place, bool *sums)
   place[first] = axis;
   while (follow.changed && !follow.fails) {
     follow.changed = false;
-    for (follow.number = 0; follow.number < plan->band.count; follow.number++) visit_equation(member(plan, follow.number), follow_read, &follow);
+    for (follow.number = 0; follow.number < plan->band.count; follow.number++)
+      visit_equation(member(plan, follow.number), follow_read, &follow);
   }
   Size extent = plan->program->tensors[member(plan, first)->target].shape[axis];
   for (int n = 0; n < plan->band.count && !follow.fails; n++) {
@@ -278,7 +302,8 @@ static bool find_shared(Plan *plan) {
     for (int n = 0; n < plan->band.count; n++) is_summed |= sums[n];
     is_aligned[axis] = !is_summed;
     bool is_better = rows == NONE || (rows_are_summed && !is_summed);
-    if (is_run_time(plan->program, plan->program->tensors[tensor].shape[axis]) && is_better) rows = axis, rows_are_summed = is_summed;
+    if (is_run_time(plan->program, plan->program->tensors[tensor].shape[axis]) && is_better)
+      rows = axis, rows_are_summed = is_summed;
   }
   if (rows == NONE) return false;
   plan->band.shared = ARENA_ARRAY(arena, int, plan->band.count * MOST_AXES);
@@ -431,6 +456,26 @@ static void accept(Plan *plan) {
   ARENA_PUSH(lowering->arena, lowering->bands, lowering->band_count, plan->band);
 }
 
+typedef struct ReadCollector {
+  Arena *arena;
+  Reads *reads;
+} ReadCollector;
+
+static void collect_read(void *context, const Expr *expr) {
+  ReadCollector *collector = context;
+  if (expr->op == OP_READ) ARENA_PUSH(collector->arena, collector->reads->tensors, collector->reads->count, expr->id);
+}
+
+static const Reads *collect_reads(const Plan *plan) {
+  Arena *arena = plan->lowering->arena;
+  Reads *reads = ARENA_ARRAY(arena, Reads, plan->program->equation_count);
+  for (int n = 0; n < plan->program->equation_count; n++) {
+    ReadCollector collector = {arena, &reads[n]};
+    visit_equation(&plan->program->equations[n], collect_read, &collector);
+  }
+  return reads;
+}
+
 static ScheduleNode *plan_nodes(Lowering *lowering, ScheduleNode *nodes);
 
 static ScheduleNode *plan_list(Lowering *lowering, ScheduleNode *nodes) {
@@ -445,6 +490,7 @@ static ScheduleNode *plan_list(Lowering *lowering, ScheduleNode *nodes) {
   for (const ScheduleNode *node = nodes; node; node = node->next, place++)
     if (node->equation != NONE && !lowering->is_readout[node->equation]) plan.position[node->equation] = place;
   find_candidates(&plan);
+  plan.reads = collect_reads(&plan);
   bool *is_tried = ARENA_ARRAY(arena, bool, program->equation_count);
   for (int n = 0; n < program->equation_count; n++) {
     if (plan.position[n] == NONE || is_tried[n] || !plan.is_candidate[program->equations[n].target]) continue;

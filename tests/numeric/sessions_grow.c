@@ -12,7 +12,7 @@
 #include "seqrt/session.h"
 #include "seqrt/trainer.h"
 
-enum { ROWS = 2, STEPS = 11, D = 6, LAYERS = 2, HEADS = 2, WIDTH = 3, ROOM = 4, TABLE = 24, TABLE_D = 5, SOURCE = 9 };
+enum { ROWS = 2, STEPS = 11, D = 6, LAYERS = 2, HEADS = 2, WIDTH = 3, ROOM = 4, TABLE = 40, TABLE_D = 5, SOURCE = 9 };
 
 static seqrt_error error;
 
