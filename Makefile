@@ -10,7 +10,7 @@ JOBS := $(shell nproc 2>/dev/null || echo 2)
 PREFIX ?= /usr/local
 WEIGHTS ?= weights
 
-.PHONY: help packages build demo test test-asan update bench weights format clean install
+.PHONY: help packages build demo test test-asan update models bench weights format clean install
 
 help: ## this list
 	@echo 'seqc: an ahead-of-time compiler for sequence models. There is to make:'
@@ -38,6 +38,10 @@ update: build ## rewrite what the file tests expect (look at the difference befo
 PEERS ?= $(BUILD)/peers
 JSON ?= $(BUILD)/bench.json
 SVG ?= $(BUILD)/bench.svg
+models: build ## docs/models.md: every model with the class of its recurrences, its state and its largest errors
+	@tools/models-table >docs/models.md.part
+	@mv docs/models.md.part docs/models.md
+
 bench: packages build ## times of kernels and models beside the machine's own limits and beside peers; ONLY=PATTERN JSON=FILE
 	@$(BUILD)/tests/bench/bench --only '$(value ONLY)' --json '$(JSON)' --svg '$(SVG)' --peers '$(PEERS)' \
 	  $(if $(OPTIONS),--options '$(OPTIONS)') $(if $(THREADS),--threads $(THREADS)) $(if $(SECONDS_IN_ALL),--seconds $(SECONDS_IN_ALL))

@@ -288,11 +288,17 @@ static void print_blocks(const Explainer *explainer, const Recurrence *recurrenc
   else line(explainer, "parallel", "over the batch%s%s; no elements mix", *free ? ", " : "", free);
 }
 
+/* A loop around others, or over the turns of a repeat: not over time. */
+static bool is_turns(const Program *program, const Recurrence *recurrence) {
+  bool is_constant = program->indices[recurrence->loop->index].high.symbol == NONE;
+  return recurrence->class == RECURRENCE_TURNS || (is_constant && recurrence->class == RECURRENCE_NONLINEAR);
+}
+
 static void print_recurrence(const Explainer *explainer, const Recurrence *recurrence) {
   const Program *program = explainer->found.program;
   const char *axis = program->indices[recurrence->loop->index].name;
   const char *direction = recurrence->loop->is_reversed ? ", from the last step to the first" : "";
-  if (recurrence->class == RECURRENCE_TURNS) {
+  if (is_turns(program, recurrence)) {
     fprintf(explainer->stream, "\nloop over %s: one turn after the other, compiled once\n", axis);
     return;
   }
@@ -344,26 +350,33 @@ static void print_hoisted(const Explainer *explainer) {
   }
 }
 
-int64_t state_bytes(const StatePiece *piece, const Program *program) {
+/* Of one row; where a piece grows, of one step. 0: not known while compiling. */
+static int64_t state_bytes(const StatePiece *piece, const Program *program) {
   int64_t bytes = piece->type == TYPE_BOOL ? 1 : 4;
   for (int n = 0; n < piece->rank; n++) {
     Size size = piece->shape[n];
-    if (size.symbol != NONE && program->symbols[size.symbol].kind == SYMBOL_BATCH) continue;
+    if (n == piece->grown_axis || (size.symbol != NONE && program->symbols[size.symbol].kind == SYMBOL_BATCH)) continue;
     if (size.symbol != NONE) return 0;
     bytes *= size.constant;
   }
   return bytes;
 }
 
-/* A carried piece is named after the boundary that it fills: its first axis counts steps. */
+/* A carried piece is named after what it fills: its first axis counts steps. */
 static const char *piece_kind(const Explainer *explainer, const StatePiece *piece) {
+  if (piece->grown_axis != NONE) return "history cache";
   if (piece->is_declared) return "shown as declared";
-  bool is_growing = false;
-  for (int n = 0; n < piece->rank; n++)
-    is_growing |= piece->shape[n].symbol != NONE && explainer->lowered->batched->symbols[piece->shape[n].symbol].kind != SYMBOL_BATCH;
-  if (is_growing) return "history cache";
   int64_t steps = piece->rank ? piece->shape[0].constant : 1;
   return steps > 1 ? arena_format(explainer->arena, "ring buffer of %lld steps", (long long)steps) : "register";
+}
+
+static const char *piece_name(const Explainer *explainer, const char *name) {
+  static const char *const endings[] = {".past", ".before", ".seen", ".final"};
+  for (int n = 0; n < 4; n++) {
+    size_t length = strlen(name), ending = strlen(endings[n]);
+    if (length > ending && strcmp(name + length - ending, endings[n]) == 0) name = arena_string_length(explainer->arena, name, length - ending);
+  }
+  return strncmp(name, "state.", 6) == 0 ? name + 6 : name;
 }
 
 /* Outputs that need more than the past. */
@@ -382,17 +395,23 @@ static void print_state(const Explainer *explainer) {
     fprintf(explainer->stream, "\nno streaming: %s\n", module->why_no_step);
     return;
   }
-  int64_t total = 0;
+  int64_t total = 0, grown = 0;
   fprintf(explainer->stream, "\nkept from step to step\n");
   for (int n = 0; n < module->piece_count; n++) {
     const StatePiece *piece = &module->pieces[n];
+    const char *name = piece_name(explainer, piece->name);
+    if (piece->shown != NONE) { /* lies in another piece */
+      fprintf(explainer->stream, "  %-24s shown as declared\n", name);
+      continue;
+    }
     int64_t bytes = state_bytes(piece, module->interface);
-    total += bytes;
-    const char *name = piece->name, *before = strstr(name, ".before");
-    if (before) name = arena_string_length(explainer->arena, name, (size_t)(before - name));
-    fprintf(explainer->stream, "  %-24s %s, %lld bytes a row\n", name, piece_kind(explainer, piece), (long long)bytes);
+    *(piece->grown_axis != NONE ? &grown : &total) += bytes;
+    const char *each = piece->grown_axis != NONE ? " and step" : "";
+    if (bytes) fprintf(explainer->stream, "  %-24s %s, %lld bytes a row%s\n", name, piece_kind(explainer, piece), (long long)bytes, each);
+    else fprintf(explainer->stream, "  %-24s %s, of sizes known at run time\n", name, piece_kind(explainer, piece));
   }
-  fprintf(explainer->stream, "  together %lld bytes a row\n", (long long)total);
+  const char *more = grown ? arena_format(explainer->arena, " and %lld more for each step", (long long)grown) : "";
+  fprintf(explainer->stream, "  together %lld bytes a row%s\n", (long long)total, more);
   print_refusals(explainer);
 }
 
@@ -401,7 +420,7 @@ void explain_print(FILE *stream, const Program *program, const PipelineResult *l
   explainer.found = recurrences_find(program, diagnostics);
   fprintf(stream, "%s: ", program->name);
   int count = 0;
-  for (int n = 0; n < explainer.found.count; n++) count += explainer.found.items[n].class != RECURRENCE_TURNS;
+  for (int n = 0; n < explainer.found.count; n++) count += !is_turns(explainer.found.program, &explainer.found.items[n]);
   fprintf(stream, count == 1 ? "%d recurrence\n" : "%d recurrences\n", count);
   for (int n = 0; n < explainer.found.count; n++) print_recurrence(&explainer, &explainer.found.items[n]);
   print_products(&explainer);

@@ -7,6 +7,4 @@
 /* `program` is the model as the front end left it; `lowered` was made with is_reporting. */
 void explain_print(FILE *stream, const Program *program, const PipelineResult *lowered, Diagnostics *diagnostics);
 
-int64_t state_bytes(const StatePiece *piece, const Program *program); /* of one row; 0: not known while compiling */
-
 #endif
