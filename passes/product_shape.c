@@ -59,7 +59,7 @@ void product_choose_depth(Product *product) {
   int64_t most = product->lowering->context->machine->l2_bytes / 4 / (4 * product->tile_columns);
   int64_t limit = most >= LARGE_DEPTH ? LARGE_DEPTH : DEPTH;
   product->is_one_pass = product->depth->op == OP_INTEGER && product->depth->integer <= limit;
-  product->pass_depth = product->is_one_pass ? product->depth->integer : DEPTH;
+  product->pass_depth = product->is_one_pass ? product->depth->integer : limit;
 }
 
 Size product_panel_count(Lowering *lowering, const Expr *extent, int64_t by, const char *name) {
