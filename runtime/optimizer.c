@@ -1,5 +1,8 @@
 /* optimizer.c - two passes over the arenas: the norm, then everything else fused.
  *
+ * The passes over memory are compiled for each width of vectors, as a square root and a quotient for each parameter would otherwise
+ * take longer than memory does. Products and sums are kept apart, so every width gives the same bits.
+ *
  * The slots are cut into blocks of a fixed size. Each block's sum of squares is formed by a fixed number of accumulators,
  * and the blocks' sums are added in order, so that the result does not depend on who computes which block.
  */
@@ -136,7 +139,24 @@ typedef struct Step {
   float momentum, decay, rate; /* SGD */
 } Step;
 
-static double sum_of_squares(const float *values, int64_t count) {
+/* `name`, from the inline function name_body, with the widest vectors of the processor at hand. */
+#if defined(__x86_64__) && defined(__GNUC__)
+#define FOR_EACH_WIDTH(result, name, parameters, arguments)                                  \
+  __attribute__((target("avx512f"))) static result name##_512 parameters { return name##_body arguments; } \
+  __attribute__((target("avx2"))) static result name##_256 parameters { return name##_body arguments; }    \
+  static result name parameters {                                                            \
+    if (__builtin_cpu_supports("avx512f")) return name##_512 arguments;                      \
+    if (__builtin_cpu_supports("avx2")) return name##_256 arguments;                         \
+    return name##_body arguments;                                                            \
+  }
+#define INLINE_BODY static inline __attribute__((always_inline))
+#else
+#define FOR_EACH_WIDTH(result, name, parameters, arguments) \
+  static result name parameters { return name##_body arguments; }
+#define INLINE_BODY static inline
+#endif
+
+INLINE_BODY double sum_of_squares_body(const float *values, int64_t count) {
   double lanes[LANES] = {0};
   int64_t n = 0;
   for (; n + LANES <= count; n += LANES)
@@ -147,17 +167,24 @@ static double sum_of_squares(const float *values, int64_t count) {
   return lanes[0];
 }
 
-static void update_adamw(const Step *step, float kept, int64_t count, float *restrict p, float *restrict m, float *restrict v,
-                         const float *restrict gradients) {
+FOR_EACH_WIDTH(double, sum_of_squares, (const float *values, int64_t count), (values, count))
+
+INLINE_BODY void update_adamw_body(const Step *given, float kept, int64_t count, float *restrict p, float *restrict m, float *restrict v,
+                                   const float *restrict gradients) {
+  const Step step = *given;
   for (int64_t n = 0; n < count; n++) {
-    float g = gradients[n] * step->clip;
-    float m_new = step->beta1 * m[n] + step->beta1_rest * g;
-    float v_new = step->beta2 * v[n] + step->beta2_rest * g * g;
+    float g = gradients[n] * step.clip;
+    float m_new = step.beta1 * m[n] + step.beta1_rest * g;
+    float v_new = step.beta2 * v[n] + step.beta2_rest * g * g;
     m[n] = m_new;
     v[n] = v_new;
-    p[n] = p[n] * kept - step->step_size * m_new / (sqrtf(v_new) * step->root_factor + step->epsilon);
+    p[n] = p[n] * kept - step.step_size * m_new / (sqrtf(v_new) * step.root_factor + step.epsilon);
   }
 }
+
+FOR_EACH_WIDTH(void, update_adamw,
+               (const Step *step, float kept, int64_t count, float *restrict p, float *restrict m, float *restrict v, const float *restrict gradients),
+               (step, kept, count, p, m, v, gradients))
 
 static void update_sgd(const Step *step, float decay, int64_t count, float *restrict p, float *restrict m,
                        const float *restrict gradients) {
@@ -224,6 +251,7 @@ seqrt_code seqrt_optimizer_step(seqrt_optimizer *optimizer, const seqrt_paramete
   if (out_norm) *out_norm = norm;
   if (!isfinite(norm))
     return runtime_fail(error, SEQRT_OUT_OF_RANGE, "optimizer: the norm of the gradients is %g: training diverged", norm);
+  seqrt_parameters_unpack(optimizer->parameters);
   prepare_step(&step, &optimizer->options, ++optimizer->steps, learning_rate, norm);
   seqrt_parallel(context, update_share, &step);
   return SEQRT_OK;
