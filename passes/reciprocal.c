@@ -1,8 +1,9 @@
-/* reciprocal.c - division by what stays the same along the innermost index becomes a product.
+/* reciprocal.c - division at every pair of steps by what stays the same along one of them becomes a product.
  *
  * Needs:  nothing.
- * Leaves: x[t,d] / s[t] as x[t,d] * (1 / s[t]): the quotient is the same for all lanes, and is computed once for all of them.
- * Why:    a division takes as long as ten products. The result differs by a rounding.
+ * Leaves: p[t,u] / s[t] as p[t,u] * (1 / s[t]): the quotient is the same for all lanes, and is computed once for all of them.
+ * Why:    a division takes as long as ten products. The result differs by a rounding, which gradients that nearly cancel can magnify: so only
+ *         where the work grows with the square of a length.
  */
 #include "passes/passes.h"
 
@@ -22,11 +23,22 @@ static const Expr *multiply(void *context, const Expr *expr) {
   return expr_with_source(arena, expr_binary(arena, OP_MUL, expr->args[0], inverse), expr->source);
 }
 
+static bool is_of_pairs(const Program *program, const Equation *equation) {
+  int lengths = 0, rank = program->tensors[equation->target].rank;
+  for (int n = 0; n < rank + equation->reduce_count; n++) {
+    IndexId index = n < rank ? equation->indices[n] : equation->reduce_indices[n - rank];
+    SymbolId symbol = program->indices[index].high.symbol;
+    lengths += symbol != NONE && program->symbols[symbol].kind != SYMBOL_BATCH;
+  }
+  return lengths >= 2;
+}
+
 bool pass_reciprocal(Program *program, PassContext *context) {
   (void)context;
   bool changed = false;
   for (int n = 0; n < program->equation_count; n++) {
     Equation *equation = &program->equations[n];
+    if (!is_of_pairs(program, equation)) continue;
     int rank = program->tensors[equation->target].rank;
     Dividing dividing = {program, rank ? equation->indices[rank - 1] : NONE, false};
     if (equation->value && rank) equation->value = expr_rewrite(program->arena, equation->value, multiply, &dividing);

@@ -183,7 +183,7 @@ static void test_gradient(const float *x) {
 
 /* Chunks of a training are sequences of their own: the streams are longer than the table. It goes on from a checkpoint bit for bit. */
 static void test_training(void) {
-  enum { TOKENS = 601, LENGTH = 12, TRAINED = 120, HALF = 60, VOCABULARY = 7 };
+  enum { TOKENS = 1201, LENGTH = 12, TRAINED = 120, HALF = 60, VOCABULARY = 7 };
   static int32_t tokens[TOKENS];
   for (int n = 1; n < TOKENS; n++) tokens[n] = (tokens[n - 1] * 3 + 1 + (n % 11 == 0)) % VOCABULARY;
   seqrt_trainer_options options = {.length = LENGTH, .token_input = "token", .target_input = "target", .optimizer = seqrt_adamw_defaults(),
