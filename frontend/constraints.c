@@ -164,7 +164,7 @@ static bool choose_size(Elaboration *elaboration) {
   }
   for (int n = 0; n < elaboration->constant_count && !open; n++) {
     const Name *name = elaboration->constants[n];
-    bool is_config = name->value->kind == NODE_NAME && !strncmp(name->value->text, "config.", 7);
+    bool is_config = name->value && name->value->kind == NODE_NAME && !strncmp(name->value->text, "config.", 7);
     if (name->known.kind == VALUE_UNKNOWN && !cell_root(name->cell)->is_known && is_config) open = name;
   }
   if (!open) return false;
