@@ -135,7 +135,7 @@ double bandwidth(Traffic traffic, int threads, double bytes) {
     double bytes, rate, when;
   } known[MEASURED];
   static int count;
-  double largest = 8 * cache_size(3); /* beyond, it is all the same memory */
+  double largest = 4 * cache_size(3); /* beyond, it is all the same memory */
   if (largest <= 0 || largest > LARGEST) largest = LARGEST;
   if (bytes > largest) bytes = largest;
   int n = 0;
