@@ -205,8 +205,11 @@ static void close_result(FILE *file, const char *path) {
   if (fclose(file) != 0) fail("cannot be written", path);
 }
 
+static char run_folder[] = BENCH_FOLDER "/run-XXXXXX"; /* runs beside each other do not meet */
+
 /* With the files in it, which are all this run's. */
-static void remove_folder(const char *path) {
+static void remove_run_folder(void) {
+  const char *path = run_folder;
   char name[1024];
   DIR *folder = opendir(path);
   for (struct dirent *entry; folder && (entry = readdir(folder));) {
@@ -255,19 +258,16 @@ int main(int argument_count, char **arguments) {
     return 0;
   }
   signal(SIGPIPE, SIG_IGN);
-  char folder[] = BENCH_FOLDER "/run-XXXXXX"; /* runs beside each other do not meet */
   mkdir(BENCH_FOLDER, 0777);
-  if (!mkdtemp(folder)) fail("no folder can be made", BENCH_FOLDER);
+  if (!mkdtemp(run_folder) || atexit(remove_run_folder) != 0) fail("no folder can be made", BENCH_FOLDER);
   const char *seqc = getenv("SEQC");
   Bench bench = {.self = "/proc/self/exe",
                  .seqc = seqc ? seqc : BENCH_SEQC,
                  .cc = BENCH_CC,
                  .options = options.options ? options.options : "",
                  .works = BENCH_SOURCE "/works",
-                 .folder = folder,
+                 .folder = run_folder,
                  .log = BENCH_FOLDER "/peers.log",
                  .script = BENCH_SOURCE "/peers/peers.py"};
-  int status = run(&options, &bench);
-  remove_folder(folder);
-  return status;
+  return run(&options, &bench);
 }
