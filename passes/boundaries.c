@@ -1,4 +1,5 @@
-/* boundaries.c - making copies of tensors, and boundaries before their first step, for the passes that need them. */
+/* boundaries.c - making copies of tensors, and boundaries before their first step, for the passes that need them; where steps
+ * that are kept lie in memory. */
 #include "passes/passes.h"
 
 TensorId program_copy_tensor(Program *program, TensorId source, const char *suffix) {
@@ -35,4 +36,24 @@ TensorId program_add_boundary(Program *program, TensorId of, int axis, Size slot
   Equation equation = {.target = before, .indices = indices, .value = zero_of(program->arena, tensor.type), .source = tensor.source};
   program_add_equation(program, equation);
   return before;
+}
+
+static bool is_shown(const Program *program, TensorId tensor) {
+  for (int n = 0; n < program->port_count; n++) {
+    if (program->ports[n].kind != PORT_FINAL_STATE) continue;
+    const Equation *equation = program_definition(program, program->ports[n].tensor);
+    if (equation && equation->value && equation->value->op == OP_READ && equation->value->id == tensor) return true;
+  }
+  return false;
+}
+
+/* What is read one step after the other lies so: all steps of a head, not all heads of a step. A declared state has its own order. */
+void program_history_order(const Program *program, TensorId tensor, int axis, int *out_order) {
+  int rank = program->tensors[tensor].rank, placed = 0;
+  bool is_free = axis < rank - 2 && !is_shown(program, tensor);
+  for (int n = 0; n < rank; n++)
+    if (!is_free || (n != axis && n != rank - 1)) out_order[placed++] = n;
+  if (!is_free) return;
+  out_order[placed++] = axis;
+  out_order[placed] = rank - 1;
 }

@@ -149,7 +149,10 @@ BufferId history_buffer(Lowering *lowering, TensorId tensor) {
   const Tensor *t = &lowering->program->tensors[tensor];
   Size *shape = arena_copy(lowering->arena, t->shape, sizeof *shape * (size_t)t->rank);
   shape[halo->axis] = size_symbol(kernel_symbol(lowering, SYMBOL_CAPACITY_OUT));
-  return kernel_add_buffer(lowering->kernel, t->name, t->type, t->rank, shape, HOME_HISTORY, carry_number(lowering->program, halo->before));
+  int slot = carry_number(lowering->program, halo->before);
+  BufferId id = kernel_add_buffer(lowering->kernel, t->name, t->type, t->rank, shape, HOME_HISTORY, slot);
+  program_history_order(lowering->program, tensor, halo->axis, lowering->kernel->buffers[id].order);
+  return id;
 }
 
 bool is_history_result(const Lowering *lowering, int equation) {

@@ -36,6 +36,9 @@ TensorId program_copy_tensor(Program *program, TensorId source, const char *suff
 /* A boundary NAME.suffix of an axis, of zeros before the first step. */
 TensorId program_add_boundary(Program *program, TensorId of, int axis, Size slots, const char *suffix);
 
+/* Order in memory of the axes of a tensor that keeps its steps along `axis`: out_order[rank], outermost first. */
+void program_history_order(const Program *program, TensorId tensor, int axis, int *out_order);
+
 /* By symbol: how long a length may be, for the stream from the first step of all, as tables end there that are read along it; 0: no
  * limit. */
 int64_t *program_limits(Program *program);

@@ -171,6 +171,18 @@ static bool is_kept(const Program *carried, const Port *port) {
 }
 
 /* What is kept comes last: the rest stays where it is when the size of that changes. */
+/* The axes of a piece with all steps so far as they lie in memory. */
+static void put_in_order(const Module *module, const Program *carried, const Tensor *past, StatePiece *piece) {
+  int *order = ARENA_ARRAY(module->arena, int, piece->rank);
+  Size *shape = ARENA_ARRAY(module->arena, Size, piece->rank);
+  program_history_order(carried, past->boundary_of, past->boundary_axis, order);
+  for (int n = 0; n < piece->rank; n++) {
+    shape[n] = piece->shape[order[n]];
+    if (order[n] == past->boundary_axis) piece->grown_axis = n;
+  }
+  piece->shape = shape;
+}
+
 static void add_pieces(Module *module, const Program *carried) {
   for (int round = 0; round < 3; round++)
     for (int n = 0; n < carried->port_count; n++) {
@@ -178,6 +190,7 @@ static void add_pieces(Module *module, const Program *carried) {
       if (port->kind != (round == 1 ? PORT_FINAL_STATE : PORT_CARRY_OUT) || (round == 2) != is_kept(carried, port)) continue;
       const Tensor *past = past_of(carried, port), *tensor = &carried->tensors[past ? past->boundary_of : port->tensor];
       StatePiece piece = {port->name, tensor->type, tensor->rank, tensor->shape, n, round == 1, past ? past->boundary_axis : NONE, NONE};
+      if (past) put_in_order(module, carried, past, &piece);
       if (round == 1) piece.shown = shown_piece(module, carried, port);
       ARENA_PUSH(module->arena, module->pieces, module->piece_count, piece);
     }

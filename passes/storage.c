@@ -132,7 +132,11 @@ static void place_history(Lowering *lowering, TensorId tensor, Buffer *buffer) {
   SymbolId slots = past->shape[0].symbol;
   if (slots == NONE || lowering->program->symbols[slots].kind != SYMBOL_POSITION) return;
   buffer->shape[0] = size_symbol(kernel_symbol(lowering, SYMBOL_CAPACITY_IN));
-  for (int n = 0; n < buffer->rank; n++) buffer->order[n] = n == past->boundary_axis ? 0 : n < past->boundary_axis ? n + 1 : n;
+  program_history_order(lowering->program, past->boundary_of, past->boundary_axis, buffer->order);
+  for (int n = 0; n < buffer->rank; n++) {
+    int axis = buffer->order[n]; /* of what it is the past of */
+    buffer->order[n] = axis == past->boundary_axis ? 0 : axis < past->boundary_axis ? axis + 1 : axis;
+  }
 }
 
 BufferId buffer_of(Lowering *lowering, TensorId tensor) {
