@@ -168,8 +168,17 @@ static void gather_members(Plan *plan, int first) {
   }
 }
 
-/* What stands between and needs a member is needed by none, or is a member too. False when it can't be one. */
-static bool close_members(Plan *plan) {
+static bool is_row_reduction(const Plan *plan, int equation);
+
+/* It may be done row by row along with others; a product of matrices that is kept whole is faster by itself. */
+static bool may_join(const Plan *plan, int equation) {
+  const Equation *e = &plan->program->equations[equation];
+  return !plan->lowering->is_readout[equation] &&
+         (plan->is_candidate[e->target] || e->reduce == REDUCE_NONE || is_row_reduction(plan, equation));
+}
+
+/* What stands between and needs a member is needed by none, or is a member too (`joins`: or becomes one). False when it can't be one. */
+static bool close_members(Plan *plan, bool joins) {
   const Program *program = plan->program;
   for (bool changed = true; changed;) {
     changed = false;
@@ -184,7 +193,7 @@ static bool close_members(Plan *plan) {
     for (const ScheduleNode *node = plan->nodes; node; node = node->next) {
       bool is_member = node->equation != NONE && plan->is_member[node->equation];
       if (is_member || !defines_any(plan, node, is_needed) || !node_reads(plan, node, is_after)) continue;
-      if (node->equation == NONE || plan->lowering->is_readout[node->equation]) return false;
+      if (!joins || node->equation == NONE || !may_join(plan, node->equation)) return false;
       plan->is_member[node->equation] = changed = true;
     }
   }
@@ -390,15 +399,18 @@ static void gather_row(Plan *plan, int first) {
     changed = false;
     for (int n = 0; n < program->equation_count; n++) {
       TensorId target = program->equations[n].target;
-      if (!is_free(plan, n) || (program->equations[n].reduce != REDUCE_NONE && !is_row_reduction(plan, n))) continue;
+      if (!is_free(plan, n) || !may_join(plan, n)) continue;
       bool joins = false;
       for (int m = 0; m < program->equation_count && !joins; m++) {
         if (!plan->is_member[m]) continue;
         TensorId other = program->equations[m].target; /* one number for each row is what ties them */
-        joins = (program->tensors[other].rank == rank && follows_row(plan, n, other)) ||
-                (program->tensors[target].rank == rank && follows_row(plan, m, target));
+        joins = (program->tensors[other].rank == rank && reads_tensor(plan, n, other) && follows_row(plan, n, other)) ||
+                (program->tensors[target].rank == rank && reads_tensor(plan, m, target) && follows_row(plan, m, target));
       }
-      if (joins) plan->is_member[n] = changed = true;
+      if (!joins) continue;
+      plan->is_member[n] = true;
+      plan->is_member[n] = close_members(plan, false); /* what comes much later, a gradient, has other rows between */
+      changed |= plan->is_member[n];
     }
   }
 }
@@ -415,7 +427,6 @@ static void plan_rows(Plan *plan, bool *is_tried) {
     if (n == NONE || is_tried[n] || plan->position[n] == NONE || plan->lowering->band_of[n] != NONE || !is_row_reduction(plan, n)) continue;
     gather_row(plan, n);
     for (int m = 0; m < program->equation_count; m++) is_tried[m] |= plan->is_member[m];
-    if (!close_members(plan)) continue;
     order_members(plan);
     if (plan->band.count < 2 || !find_shared(plan) || plan->band.has_sums) continue;
     plan->nodes = put_together(plan);
@@ -496,7 +507,7 @@ static ScheduleNode *plan_list(Lowering *lowering, ScheduleNode *nodes) {
     if (plan.position[n] == NONE || is_tried[n] || !plan.is_candidate[program->equations[n].target]) continue;
     gather_members(&plan, n);
     for (int m = 0; m < program->equation_count; m++) is_tried[m] |= plan.is_member[m];
-    if (!close_members(&plan)) continue;
+    if (!close_members(&plan, true)) continue;
     order_members(&plan);
     if (!find_shared(&plan)) continue;
     plan.nodes = put_together(&plan);
