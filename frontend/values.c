@@ -130,10 +130,16 @@ static Value evaluate_equality(const Node *node, Value a, Value b) {
   return value_boolean(is_same == (node->text[0] == '='));
 }
 
+/* config.KEY, or several with `or` between: what comes after it is for when there is none. */
+static bool is_config_choice(const Node *node) {
+  if (node->kind == NODE_BINARY && node->text[0] == 'o') return is_config_choice(node->left) && is_config_choice(node->right);
+  return (node->kind == NODE_NAME || node->kind == NODE_READ) && !strncmp(node->text, "config.", 7);
+}
+
 static Value evaluate_logic(Elaboration *elaboration, Scope *scope, const Node *node, Value a, bool with_defaults) {
   bool is_or = node->text[0] == 'o';
   if (is_or && a.kind == VALUE_ABSENT) return with_defaults ? evaluate(elaboration, scope, node->right, true) : unknown_value;
-  if (is_or && a.kind != VALUE_BOOLEAN) return a;
+  if (is_or && (a.kind != VALUE_BOOLEAN || is_config_choice(node->left))) return a; /* what the config says, also that something is false */
   if (a.kind != VALUE_BOOLEAN) return wrong(elaboration, node, "expected a truth value");
   return a.boolean == is_or ? a : evaluate(elaboration, scope, node->right, with_defaults);
 }
