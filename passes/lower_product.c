@@ -6,7 +6,7 @@
  * does not change in the loops around is packed before them. The tiles then run over panels with their accumulators in
  * registers, and start from the value that the sum is added to.
  *
- * With few rows (a step of one sequence) packing costs more than it saves; that is decided at run time.
+ * With few rows (a step of one sequence) packing costs more than it saves, unless it was done before; that is decided at run time.
  * Source: K. Goto, R. van de Geijn, Anatomy of High-Performance Matrix Multiplication, TOMS 34(3), 2008.
  */
 #include "passes/product.h"
@@ -154,12 +154,12 @@ static void lower_packed(Product *product, const Expr *condition) {
 }
 
 /* Fills two blocks from the same state of touched buffers; afterwards what either touched counts. With few rows the packed way is
- * worth it where the panels are there already and a loop around reads them again and again: from memory both are as fast. */
+ * worth it where the panels are there already: they are read from one end to the other, while columns of a matrix lie apart. */
 static void lower_both(Product *product, const Expr *has_many_rows) {
   Lowering *lowering = product->lowering;
   Block *outer = lowering->block, packed = {0}, plain = {0};
   const Expr *condition = has_many_rows;
-  if (product->packed != NONE && product->turn_count < lowering->open_count)
+  if (product->packed != NONE)
     condition = expr_binary(lowering->arena, OP_OR, has_many_rows, expr_given(lowering->arena, product->packed));
   place_barrier(lowering, outer);
   lowering->block = &packed;
