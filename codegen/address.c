@@ -241,6 +241,22 @@ LLVMValueRef emit_uniform_address(Emitter *emitter, BufferId buffer, const Expr 
   return access.address;
 }
 
+void emit_prefetch(Emitter *emitter, LLVMValueRef address, int nearness) {
+  LLVMTypeRef i32 = emitter->codegen->type_i32, ptr = emitter->codegen->type_ptr;
+  LLVMValueRef to_read = LLVMConstInt(i32, 0, false), near = LLVMConstInt(i32, (unsigned)nearness, false), is_data = LLVMConstInt(i32, 1, false);
+  emit_intrinsic(emitter, "llvm.prefetch", 1, &ptr, 4, (LLVMValueRef[]){address, to_read, near, is_data});
+}
+
+void emit_prefetch_load(Emitter *emitter, const Expr *load) {
+  PairMap memo, *outer = emitter->memo;
+  pair_map_begin(&memo);
+  emitter->memo = &memo;
+  Access access = emit_access(emitter, load->id, load->args);
+  emitter->memo = outer;
+  pair_map_end(&memo);
+  if (access.kind != ACCESS_SCATTERED) emit_prefetch(emitter, access.address, FAR);
+}
+
 /* ---- between memory and registers */
 
 static LLVMValueRef from_memory(Emitter *emitter, Type type, bool is_vector, LLVMValueRef value) {

@@ -95,6 +95,9 @@ LLVMValueRef emit_symbol(Emitter *emitter, SymbolId id);
 Value emit_load(Emitter *emitter, const Expr *expr);
 void emit_store(Emitter *emitter, BufferId buffer, const Expr *const *indices, Value value);
 /* The address of an element whose indices are the same in all lanes. */
+enum { FAR = 1, NEAR = 3 }; /* into the second level of the cache, into the first */
+void emit_prefetch(Emitter *emitter, LLVMValueRef address, int nearness);
+void emit_prefetch_load(Emitter *emitter, const Expr *load); /* what the load would read, which need not be there; scattered: nothing */
 LLVMValueRef emit_uniform_address(Emitter *emitter, BufferId buffer, const Expr *const *indices);
 /* Says to which buffer a load or store belongs, so that it need not be ordered with those of others. */
 void emit_tag(Emitter *emitter, LLVMValueRef instruction, BufferId buffer);
@@ -115,6 +118,20 @@ void emit_leave_lanes(Emitter *emitter);
 
 /* ---- reduce.c, tile.c */
 void emit_reduce(Emitter *emitter, const Statement *statement);
+
+/* Vectors of the loop around a reduction that share a walk over its terms: the first lane of each. */
+enum { MOST_OUTPUTS = 4 };
+typedef struct Outputs {
+  IndexId index; /* NONE: no loop, one output */
+  int count;
+  LLVMValueRef first[MOST_OUTPUTS];
+} Outputs;
+void emit_reduce_outputs(Emitter *emitter, const Statement *statement, const Outputs *outputs, Value *out_results);
+bool emit_has_strands(const Emitter *emitter, const Statement *reduce); /* cheap and long enough for more than one accumulator */
+
+/* outputs.c: how many vectors of the loop share a walk over the terms, 1: none do; and those from `first` on. */
+int emit_outputs_together(const Emitter *emitter, const Statement *loop);
+void emit_outputs(Emitter *emitter, const Statement *loop, LLVMValueRef first, int count);
 void emit_tile(Emitter *emitter, const Statement *statement);
 
 /* ---- math.c: `x` (and `y`) float or a vector of it */

@@ -3,19 +3,22 @@
  * The innermost loop is taken in four strands with an accumulator each, as one would wait for the result of every addition.
  * With lanes each accumulator is a vector, and the last elements are masked. The order in which things are added depends
  * on the range alone, so results repeat.
+ *
+ * Several outputs can be found in one walk over the terms, with strands for each: what they share is loaded once.
  */
 #include "codegen/flow.h"
 
-enum { STRANDS = 4, STRAND_NODES = 12 };
+enum { STRANDS = 4, STRAND_NODES = 12, MOST_CHAINS = 8 /* at least MOST_OUTPUTS */, TERMS_AHEAD = 16 };
 
 typedef struct Reduction {
   Emitter *emitter;
   const Statement *statement;
   Type type;         /* of what is combined */
   bool has_lanes;    /* accumulators are vectors */
+  const Outputs *outputs;
   int strands;
   int count;
-  LLVMValueRef values[FLOW_CARRIED]; /* one for each strand; argmax: the largest, where it is, whether there is one */
+  LLVMValueRef values[FLOW_CARRIED]; /* for each strand one of each output; argmax: the largest, where it is, whether there is one */
 } Reduction;
 
 /* ---- one term */
@@ -29,14 +32,14 @@ static void take_where(Reduction *reduction, LLVMValueRef condition, int slot, L
   *place = condition ? LLVMBuildSelect(reduction->emitter->builder, condition, value, *place, "") : value;
 }
 
-static void add_term(Reduction *reduction, int strand) {
+static void add_term(Reduction *reduction, int slot) {
   Emitter *emitter = reduction->emitter;
   LLVMBuilderRef builder = emitter->builder;
   LLVMValueRef mask = reduction->has_lanes ? emitter->mask : NULL;
   LLVMValueRef term = as_wanted(reduction, emit_expression(emitter, reduction->statement->reduce_body));
   if (reduction->statement->reduce != REDUCE_ARGMAX) {
-    LLVMValueRef sum = emit_combine(emitter, reduction->statement->reduce, reduction->type, reduction->values[strand], term);
-    take_where(reduction, mask, strand, sum);
+    LLVMValueRef sum = emit_combine(emitter, reduction->statement->reduce, reduction->type, reduction->values[slot], term);
+    take_where(reduction, mask, slot, sum);
     return;
   }
   LLVMValueRef is_larger = reduction->type == TYPE_REAL
@@ -51,10 +54,10 @@ static void add_term(Reduction *reduction, int strand) {
 }
 
 /* The body is computed only where the guard holds, or holds in some lane: its loads may be valid there only. */
-static void add_guarded_term(Reduction *reduction, int strand) {
+static void add_guarded_term(Reduction *reduction, int slot) {
   Emitter *emitter = reduction->emitter;
   if (!reduction->statement->guard) {
-    add_term(reduction, strand);
+    add_term(reduction, slot);
     return;
   }
   LLVMValueRef outer_mask = emitter->mask;
@@ -67,11 +70,43 @@ static void add_guarded_term(Reduction *reduction, int strand) {
   BranchFlow branch = {.carried_count = reduction->count};
   memcpy(branch.carried, reduction->values, sizeof branch.carried);
   branch_begin(emitter, &branch, condition);
-  add_term(reduction, strand);
+  add_term(reduction, slot);
   memcpy(branch.carried, reduction->values, sizeof branch.carried);
   branch_end(emitter, &branch);
   memcpy(reduction->values, branch.carried, sizeof branch.carried);
   emitter->mask = outer_mask;
+}
+
+static void enter_output(const Reduction *reduction, int output) {
+  const Outputs *outputs = reduction->outputs;
+  if (outputs->index != NONE) reduction->emitter->indices[outputs->index] = outputs->first[output];
+}
+
+static void prefetch_if_streamed(void *context, const Expr *expr) {
+  const Reduction *reduction = context;
+  const Statement *statement = reduction->statement;
+  if (expr->op != OP_LOAD || expr->guard || !expr_uses_index(expr, reduction->outputs->index)) return;
+  if (expr_uses_index(expr, statement->reduce_indices[statement->reduce_count - 1])) emit_prefetch_load(reduction->emitter, expr);
+}
+
+/* Rows of a matrix lie apart, and of each only a few lines are read: that is asked for in time, as the processor does not foresee it. */
+static void prefetch_terms(Reduction *reduction) {
+  Emitter *emitter = reduction->emitter;
+  const Statement *statement = reduction->statement;
+  IndexId term = statement->reduce_indices[statement->reduce_count - 1];
+  LLVMValueRef now = emitter->indices[term];
+  emitter->indices[term] = LLVMBuildNSWAdd(emitter->builder, now, emit_constant(emitter, TERMS_AHEAD), "");
+  expr_visit(statement->reduce_body, prefetch_if_streamed, reduction);
+  emitter->indices[term] = now;
+}
+
+/* A term of each output. */
+static void add_terms(Reduction *reduction, int strand) {
+  for (int n = 0; n < reduction->outputs->count; n++) {
+    enter_output(reduction, n);
+    if (reduction->outputs->count > 1) prefetch_terms(reduction);
+    add_guarded_term(reduction, strand * reduction->outputs->count + n);
+  }
 }
 
 /* ---- loops */
@@ -95,11 +130,11 @@ static void add_unit(Reduction *reduction, IndexId index, LLVMValueRef first, LL
   Emitter *emitter = reduction->emitter;
   if (reduction->statement->is_vector) {
     emit_enter_lanes(emitter, index, first, high);
-    add_guarded_term(reduction, strand);
+    add_terms(reduction, strand);
     emit_leave_lanes(emitter);
   } else {
     emitter->indices[index] = first;
-    add_guarded_term(reduction, strand);
+    add_terms(reduction, strand);
   }
 }
 
@@ -111,7 +146,7 @@ static LLVMValueRef whole_steps(Emitter *emitter, LLVMValueRef low, LLVMValueRef
   return LLVMBuildNSWAdd(emitter->builder, low, LLVMBuildAnd(emitter->builder, count, emit_constant(emitter, -step), ""), "");
 }
 
-/* Four units at a time, then one at a time, then what is less than a unit. */
+/* As many units at a time as there are strands, then one at a time, then what is less than a unit. */
 static void reduce_innermost(Reduction *reduction, IndexId index, LLVMValueRef low, LLVMValueRef high) {
   Emitter *emitter = reduction->emitter;
   int64_t unit = reduction->statement->is_vector ? emitter->lanes : 1;
@@ -149,7 +184,7 @@ static void reduce_nest(Reduction *reduction, int depth) {
   Emitter *emitter = reduction->emitter;
   const Statement *statement = reduction->statement;
   if (depth == statement->reduce_count) { /* no index at all: the one term */
-    add_guarded_term(reduction, 0);
+    add_terms(reduction, 0);
     return;
   }
   IndexId index = statement->reduce_indices[depth];
@@ -183,46 +218,62 @@ static void prepare(Reduction *reduction) {
     reduction->strands = 1;
     return;
   }
-  bool is_cheap = !statement->guard && statement->reduce_count > 0 && emit_is_small(statement->reduce_body, STRAND_NODES);
-  if (is_cheap) { /* and long enough for a turn of all strands */
-    const Index *innermost = &emitter->kernel->indices[statement->reduce_indices[statement->reduce_count - 1]];
-    int64_t unit = statement->is_vector ? emitter->lanes : 1;
-    bool is_known = innermost->low.symbol == innermost->high.symbol && !statement->low;
-    is_cheap = !is_known || innermost->high.constant - innermost->low.constant >= STRANDS * unit;
-  }
-  reduction->strands = is_cheap ? STRANDS : 1;
-  reduction->count = reduction->strands;
+  int outputs = reduction->outputs->count;
+  reduction->strands = !emit_has_strands(emitter, statement) ? 1 : outputs * STRANDS <= MOST_CHAINS ? STRANDS : MOST_CHAINS / outputs;
+  reduction->count = reduction->strands * outputs;
   for (int n = 0; n < reduction->count; n++) reduction->values[n] = identity;
 }
 
+bool emit_has_strands(const Emitter *emitter, const Statement *statement) {
+  bool is_cheap = !statement->guard && statement->reduce_count > 0 && emit_is_small(statement->reduce_body, STRAND_NODES);
+  if (!is_cheap || statement->reduce == REDUCE_ARGMAX) return false;
+  /* and long enough for a turn of all strands */
+  const Index *innermost = &emitter->kernel->indices[statement->reduce_indices[statement->reduce_count - 1]];
+  int64_t unit = statement->is_vector ? emitter->lanes : 1;
+  bool is_known = innermost->low.symbol == innermost->high.symbol && !statement->low;
+  return !is_known || innermost->high.constant - innermost->low.constant >= STRANDS * unit;
+}
+
 /* Strand with strand, then lane with lane. */
-static LLVMValueRef gather_strands(Reduction *reduction) {
+static LLVMValueRef gather_strands(Reduction *reduction, int output) {
   Emitter *emitter = reduction->emitter;
   ReduceOp op = reduction->statement->reduce;
+  int outputs = reduction->outputs->count;
+  LLVMValueRef *values = reduction->values + output;
   if (op == REDUCE_ARGMAX) return reduction->values[1];
   for (int width = reduction->strands; width > 1; width /= 2)
     for (int n = 0; n < width / 2; n++)
-      reduction->values[n] = emit_combine(emitter, op, reduction->type, reduction->values[n], reduction->values[n + width / 2]);
-  if (!reduction->statement->is_vector) return reduction->values[0];
-  return emit_horizontal(emitter, op, reduction->type, reduction->values[0]);
+      values[n * outputs] = emit_combine(emitter, op, reduction->type, values[n * outputs], values[(n + width / 2) * outputs]);
+  if (!reduction->statement->is_vector) return values[0];
+  return emit_horizontal(emitter, op, reduction->type, values[0]);
 }
 
-void emit_reduce(Emitter *emitter, const Statement *statement) {
+static Value combine_value(Emitter *emitter, const Statement *statement, Type type, Value result) {
+  if (!statement->value) return result;
+  Value value = emit_expression(emitter, statement->value);
+  bool is_vector = result.is_vector || value.is_vector;
+  LLVMValueRef left = is_vector ? emit_as_vector(emitter, value) : value.value;
+  LLVMValueRef right = is_vector ? emit_as_vector(emitter, result) : result.value;
+  return (Value){emit_combine(emitter, statement->reduce, type, left, right), is_vector, result.type};
+}
+
+void emit_reduce_outputs(Emitter *emitter, const Statement *statement, const Outputs *outputs, Value *out_results) {
   Statement scalar = *statement;
   bool is_argmax = statement->reduce == REDUCE_ARGMAX;
   scalar.is_vector = statement->is_vector && !is_argmax && statement->reduce_count > 0;
   bool is_varying = emit_is_varying(emitter, statement->reduce_body) || emit_is_varying(emitter, statement->guard);
   Reduction reduction = {.emitter = emitter, .statement = &scalar, .type = statement->reduce_body->type,
-                         .has_lanes = scalar.is_vector || is_varying};
+                         .has_lanes = scalar.is_vector || is_varying, .outputs = outputs};
   prepare(&reduction);
   reduce_nest(&reduction, 0);
-  Value result = {gather_strands(&reduction), is_varying, is_argmax ? TYPE_INT : reduction.type};
-  if (statement->value) {
-    Value value = emit_expression(emitter, statement->value);
-    bool is_vector = is_varying || value.is_vector;
-    LLVMValueRef left = is_vector ? emit_as_vector(emitter, value) : value.value;
-    LLVMValueRef right = is_vector ? emit_as_vector(emitter, result) : result.value;
-    result = (Value){emit_combine(emitter, statement->reduce, reduction.type, left, right), is_vector, result.type};
+  for (int n = 0; n < outputs->count; n++) {
+    enter_output(&reduction, n);
+    Value result = {gather_strands(&reduction, n), is_varying, is_argmax ? TYPE_INT : reduction.type};
+    out_results[n] = combine_value(emitter, statement, reduction.type, result);
   }
-  emitter->locals[statement->local] = result;
+}
+
+void emit_reduce(Emitter *emitter, const Statement *statement) {
+  Outputs one = {.index = NONE, .count = 1};
+  emit_reduce_outputs(emitter, statement, &one, &emitter->locals[statement->local]);
 }

@@ -65,10 +65,31 @@ static void emit_vector_body(Emitter *emitter, const Statement *statement, LLVMV
   emit_leave_lanes(emitter);
 }
 
+/* Vectors that share a walk over the terms of their reductions. Returns where the others begin. */
+static LLVMValueRef emit_shared_walks(Emitter *emitter, const Statement *statement, LLVMValueRef low, LLVMValueRef high, int together) {
+  int64_t step = together * emitter->lanes;
+  LLVMTypeRef i64 = emitter->codegen->type_i64;
+  LLVMValueRef count = LLVMBuildNSWSub(emitter->builder, high, low, "");
+  count = emit_intrinsic(emitter, "llvm.smax", 1, &i64, 2, (LLVMValueRef[]){count, emit_constant(emitter, 0)});
+  LLVMValueRef whole = LLVMBuildAnd(emitter->builder, count, emit_constant(emitter, -step), "");
+  LLVMValueRef stop = LLVMBuildNSWAdd(emitter->builder, low, whole, "");
+  LoopFlow loop = {.carried_count = 0};
+  loop_begin(emitter, &loop, low, stop, emit_constant(emitter, step));
+  emit_outputs(emitter, statement, loop.index, together);
+  loop_end(emitter, &loop);
+  return stop;
+}
+
 static void emit_vector_loop(Emitter *emitter, const Statement *statement) {
-  LLVMBuilderRef builder = emitter->builder;
   int64_t known = emit_constant_count(statement->low, statement->high), lanes = emitter->lanes;
   LLVMValueRef low = emit_scalar(emitter, statement->low), high = emit_scalar(emitter, statement->high);
+  int together = emit_outputs_together(emitter, statement);
+  if (together > 1) {
+    low = emit_shared_walks(emitter, statement, low, high, together);
+    if (known != NONE) known %= together * lanes;
+    if (known == 0) return;
+  }
+  LLVMBuilderRef builder = emitter->builder;
   LLVMTypeRef i64 = emitter->codegen->type_i64;
   LLVMValueRef count = LLVMBuildNSWSub(builder, high, low, "");
   count = emit_intrinsic(emitter, "llvm.smax", 1, &i64, 2, (LLVMValueRef[]){count, emit_constant(emitter, 0)});

@@ -44,15 +44,12 @@ static LLVMValueRef panel_at(Tile *tile, LLVMValueRef panel, LLVMValueRef k, LLV
 }
 
 /* A tile this low does not compute for long on what it loads. */
-static void emit_prefetch(Tile *tile, LLVMValueRef b, int step) {
+static void prefetch_step(Tile *tile, LLVMValueRef b, int step) {
   Emitter *emitter = tile->emitter;
-  LLVMTypeRef ptr = emitter->codegen->type_ptr;
   for (int v = 0; v < tile->vectors; v++) {
     LLVMValueRef place = emit_constant(emitter, ((step + PREFETCHED_STEPS) * tile->vectors + v) * emitter->lanes);
     LLVMValueRef address = LLVMBuildGEP2(emitter->builder, emitter->codegen->type_f32, b, &place, 1, "");
-    LLVMValueRef arguments[] = {address, LLVMConstInt(emitter->codegen->type_i32, 0, false), LLVMConstInt(emitter->codegen->type_i32, 3, false),
-                                LLVMConstInt(emitter->codegen->type_i32, 1, false)};
-    emit_intrinsic(emitter, "llvm.prefetch", 1, &ptr, 4, arguments);
+    emit_prefetch(emitter, address, NEAR);
   }
 }
 
@@ -70,7 +67,7 @@ static void emit_step(Tile *tile, LLVMValueRef *sums, const LLVMValueRef *a, LLV
   Emitter *emitter = tile->emitter;
   const Statement *statement = tile->statement;
   LLVMValueRef columns[FLOW_CARRIED];
-  if (tile->rows <= LOW_TILE) emit_prefetch(tile, b, step);
+  if (tile->rows <= LOW_TILE) prefetch_step(tile, b, step);
   for (int v = 0; v < tile->vectors; v++)
     columns[v] = panel_load(tile, tile->vector_type, statement->b_buffer, b, tile->b_stride, step, v * emitter->lanes);
   for (int r = 0; r < tile->rows; r++) {
