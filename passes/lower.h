@@ -9,6 +9,7 @@
  *   lower_map.c      groups of equations without reduction, fused
  *   lower_scan.c     recurrences whose elements do not mix: time inside of the parallel loop
  *   plan_sweep.c, lower_sweep.c   such a recurrence with what is read out of it at each step, so that its state is not kept
+ *   lower_held.c     where that state stays in registers for a block of time
  *   plan_band.c, lower_band.c   equations that one thread takes some rows through, so that what grows with a square is never kept
  *   lower_product.c  sums of products of two factors: packed panels and register tiles (product.h)
  *   product_epilogue.c    maps that join the stage of such a product
@@ -42,6 +43,10 @@ typedef struct Sweep {
   int *axes;      /* the axis of each target that the loop runs over */
   int *shared;    /* by equation and number: the axis of its target that is the shared axis of this number */
   int shared_count; /* axes along which elements don't mix, in memory order of the first target */
+  bool is_held;     /* the state stays in registers for a block of time: lower_held.c. Then: */
+  int inner_count;  /* axes of the state that the readouts sum over */
+  int inner[16];
+  IndexId *inner_index; /* by equation and number: the index of a readout's sum that runs over the inner axis of this number */
 } Sweep;
 
 /* Equations that are taken together, a block of rows at a time. */
@@ -251,7 +256,14 @@ const Expr *band_index(const Lowering *lowering, TensorId tensor, int axis, cons
 /* Gives the buffer of a tensor that is not kept whole its shape. */
 void shape_band_buffer(Lowering *lowering, TensorId tensor, Buffer *buffer);
 
+/* lower_held.c: whether the first `members` equations of the sweep and its readouts allow it; fills in the inner axes. is_inside: by
+ * tensor, what the loop and everything read out of it define. */
+bool can_hold_state(Lowering *lowering, Sweep *sweep, int members, const bool *is_inside);
+/* All of time for the lanes from low to high, at most `chunk` of them. */
+Statement *held_item(Lowering *lowering, const Sweep *sweep, const IndexId *shared, const Expr *low, const Expr *high, int64_t chunk);
+
 /* lower_sweep.c: false when the loop is none. */
+bool is_result_buffer(const Lowering *lowering, BufferId buffer);
 bool lower_sweep(Lowering *lowering, const ScheduleNode *node);
 const Sweep *find_sweep(const Lowering *lowering, const ScheduleNode *node); /* or NULL */
 /* Whether lanes run along a reduction index, which is then the last of `order`, or along the innermost of the axes. */

@@ -43,7 +43,7 @@ static Statement *item_loops(Lowering *lowering, const Sweeping *sweeping, const
   return body;
 }
 
-static bool is_result(const Lowering *lowering, BufferId buffer) {
+bool is_result_buffer(const Lowering *lowering, BufferId buffer) {
   BufferHome home = lowering->kernel->buffers[buffer].home;
   return home == HOME_OUTPUT || home == HOME_OBJECTIVE || home == HOME_CARRY_OUT || home == HOME_FINAL_STATE ||
          home == HOME_PARAMETER_GRADIENT || home == HOME_INPUT_GRADIENT || home == HOME_STATE_GRADIENT;
@@ -77,7 +77,7 @@ static void emit_part(Lowering *lowering, Unit *unit) {
     work = reduction_of(lowering, unit, local, order, lanes_reduce, lanes_reduce || !count ? NONE : open.axes[axes[count - 1]].index);
   }
   Statement *store = statement_store(kernel, buffer, store_indices(lowering, unit), expr_local(arena, type, local));
-  work->next = is_result(lowering, buffer) ? statement_if(kernel, expr_given(arena, buffer), store, NULL) : store;
+  work->next = is_result_buffer(lowering, buffer) ? statement_if(kernel, expr_given(arena, buffer), store, NULL) : store;
   work->source = store->source = unit->equation->source;
   block_append(&sweeping->block, item_loops(lowering, sweeping, unit, !lanes_reduce, work));
 }
@@ -133,13 +133,18 @@ bool lower_sweep(Lowering *lowering, const ScheduleNode *node) {
     const Index *range = &lowering->program->indices[first->indices[sweep->shared[s]]];
     shared[s] = kernel_add_index(kernel, range->name, range->low, range->high);
   }
-  Statement *innermost, *stage = parallel_nest(lowering, sweep->shared_count, shared, chunk_size(lowering, sweep), &sweeping.low, &sweeping.high, &innermost);
-  lowering->sweeping = &sweeping;
-  for (int n = 0; n < sweep->count; n++) emit_equation(lowering, &sweeping, n, shared);
-  lowering->sweeping = NULL;
-  const Index *range = &kernel->indices[node->index];
-  innermost->body = statement_loop(kernel, LOOP_SEQUENTIAL, node->index, size_expr(lowering->arena, range->low), size_expr(lowering->arena, range->high),
-                                   sweeping.block.first);
+  int64_t chunk = chunk_size(lowering, sweep);
+  Statement *innermost, *stage = parallel_nest(lowering, sweep->shared_count, shared, chunk, &sweeping.low, &sweeping.high, &innermost);
+  if (sweep->is_held) {
+    innermost->body = held_item(lowering, sweep, shared, sweeping.low, sweeping.high, chunk);
+  } else {
+    lowering->sweeping = &sweeping;
+    for (int n = 0; n < sweep->count; n++) emit_equation(lowering, &sweeping, n, shared);
+    lowering->sweeping = NULL;
+    const Index *range = &kernel->indices[node->index];
+    innermost->body = statement_loop(kernel, LOOP_SEQUENTIAL, node->index, size_expr(lowering->arena, range->low),
+                                     size_expr(lowering->arena, range->high), sweeping.block.first);
+  }
   stage->source = first->source;
   lowering->open_count--;
   end_stage(lowering, lowering->block, stage, NULL);

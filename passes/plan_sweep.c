@@ -20,6 +20,7 @@ typedef struct Plan {
   int found_axis;
   TensorId tensor;
   bool fails, reads_inside;
+  bool is_mutual; /* all equations of the loop are computed at an element before any is replaced there */
   const bool *is_later; /* by tensor: defined after the loop, outside of the sweep */
 } Plan;
 
@@ -112,7 +113,8 @@ static void check_contraction(void *context, const Expr *expr) {
   }
   IndexId time = plan->equation->indices[plan->sweep.axes[plan->number]];
   const Expr *before = expr_binary(plan->lowering->arena, OP_SUB, expr_index(plan->lowering->arena, time), expr_integer(plan->lowering->arena, 1));
-  bool is_now = is_plain(index, time) && plan->number > definition, was = expr_equal(index, before) && plan->number <= definition;
+  bool is_now = is_plain(index, time) && plan->number > definition, was = expr_equal(index, before);
+  if (!plan->is_mutual || plan->number >= plan->members) was = was && plan->number <= definition;
   if (plan->number == definition) was = was && is_at_own_element(plan, expr, plan->sweep.axes[definition]);
   plan->fails |= !is_now && !was;
 }
@@ -138,14 +140,20 @@ static void find_contracted(void *context, const Expr *expr) {
   if (expr->op == OP_READ && plan->lowering->is_contracted[expr->id]) plan->reads_inside = true;
 }
 
-/* Drops the readouts of tensors that have to be kept anyway; false when nothing is contracted. */
-static bool contract(Plan *plan) {
-  bool any = false;
+/* How many of the equations of the loop define what one step can be kept of. */
+static int mark_contracted(Plan *plan, bool is_mutual) {
+  int count = 0;
+  plan->is_mutual = is_mutual;
   for (int n = 0; n < plan->members; n++) {
     TensorId target = plan->program->equations[plan->sweep.equations[n]].target;
     plan->lowering->is_contracted[target] = can_contract(plan, target);
-    any |= plan->lowering->is_contracted[target];
+    count += plan->lowering->is_contracted[target];
   }
+  return count;
+}
+
+/* Drops the readouts of tensors that have to be kept anyway; false when none is left. */
+static bool drop_readouts(Plan *plan) {
   int kept = plan->members;
   for (int n = plan->members; n < plan->sweep.count; n++) {
     plan->reads_inside = false;
@@ -155,7 +163,7 @@ static bool contract(Plan *plan) {
     plan->sweep.axes[kept++] = plan->sweep.axes[n];
   }
   plan->sweep.count = kept;
-  return any && kept > plan->members;
+  return kept > plan->members;
 }
 
 /* ---- shared axes ---------------------------------------------------------------------------------------------------- */
@@ -214,6 +222,19 @@ static void find_shared(Plan *plan) {
   }
 }
 
+/* As a sweep whose state stays in registers; leaves the plan as it was where that cannot be. */
+static bool hold_state(Plan *plan) {
+  Plan before = *plan;
+  plan->sweep.equations = arena_copy(plan->lowering->arena, before.sweep.equations, sizeof *before.sweep.equations * (size_t)before.sweep.count);
+  plan->sweep.axes = arena_copy(plan->lowering->arena, before.sweep.axes, sizeof *before.sweep.axes * (size_t)before.sweep.count);
+  if (mark_contracted(plan, true) == plan->members && drop_readouts(plan)) {
+    find_shared(plan);
+    plan->sweep.is_held = can_hold_state(plan->lowering, &plan->sweep, plan->members, plan->is_inside);
+  }
+  if (!plan->sweep.is_held) *plan = before;
+  return plan->sweep.is_held;
+}
+
 /* ---- layout ---------------------------------------------------------------------------------------------------------- */
 
 /* A small tensor of the workspace, without time, that is read along the last shared axis: lanes will run along that. */
@@ -260,8 +281,8 @@ static void plan_loop(Lowering *lowering, const ScheduleNode *loop) {
   for (const ScheduleNode *step = loop->body; step; step = step->next) add_equation(&plan, step->equation, loop_axis(loop, step->equation));
   plan.members = plan.sweep.count;
   add_readouts(&plan, loop->next);
-  bool is_sweep = plan.sweep.count > plan.members && contract(&plan);
-  if (is_sweep) find_shared(&plan);
+  bool is_sweep = plan.sweep.count > plan.members && (hold_state(&plan) || (mark_contracted(&plan, false) > 0 && drop_readouts(&plan)));
+  if (is_sweep && !plan.sweep.is_held) find_shared(&plan);
   is_sweep = is_sweep && plan.sweep.shared_count > 0;
   for (int n = 0; n < plan.members; n++) {
     TensorId target = program->equations[plan.sweep.equations[n]].target;
