@@ -28,18 +28,38 @@ void emit_leave_lanes(Emitter *emitter) {
 
 /* ---- loops */
 
-static void emit_counted_loop(Emitter *emitter, const Statement *statement, LLVMValueRef low, LLVMValueRef high) {
+/* is_reversed: whether it goes from the last to the first; NULL: as the statement says. */
+static void emit_counted_loop(Emitter *emitter, const Statement *statement, LLVMValueRef low, LLVMValueRef high, LLVMValueRef is_reversed) {
   LoopFlow loop = {.carried_count = 0};
   LLVMValueRef one = emit_constant(emitter, 1), index;
   loop_begin(emitter, &loop, low, high, one);
   index = loop.index;
-  if (statement->is_reversed) {
+  if (statement->is_reversed || is_reversed) {
     LLVMValueRef ends = LLVMBuildNSWSub(emitter->builder, LLVMBuildNSWAdd(emitter->builder, low, high, ""), one, "");
     index = LLVMBuildNSWSub(emitter->builder, ends, loop.index, "");
+    if (is_reversed) index = LLVMBuildSelect(emitter->builder, is_reversed, index, loop.index, "");
   }
   emitter->indices[statement->index] = index;
   emit_block(emitter, statement->body);
   loop_end(emitter, &loop);
+}
+
+static bool has_tile(const Statement *statement) {
+  for (; statement; statement = statement->next)
+    if (statement->kind == STATEMENT_TILE || has_tile(statement->body) || has_tile(statement->otherwise)) return true;
+  return false;
+}
+
+/* In a loop, a product reads the same matrix in each iteration. Every other time from the end: what was read last is still in the cache,
+ * which matters where the whole does not fit. Items don't depend on each other, so nothing else changes. NULL: no loop or no product. */
+static LLVMValueRef is_other_turn(Emitter *emitter, const Statement *statement) {
+  LLVMValueRef sum = NULL;
+  if (!has_tile(statement->body)) return NULL;
+  for (int n = 0; n < emitter->kernel->index_count; n++) {
+    LLVMValueRef index = emitter->indices[n];
+    if (index) sum = sum ? LLVMBuildAdd(emitter->builder, sum, index, "") : index;
+  }
+  return sum ? LLVMBuildTrunc(emitter->builder, sum, emitter->codegen->type_i1, "") : NULL;
 }
 
 /* This thread's range: low + count * thread / thread_count, and the same for the next thread. */
@@ -56,7 +76,7 @@ void emit_parallel_loop(Emitter *emitter, const Statement *statement) {
     LLVMValueRef part = LLVMBuildSDiv(builder, LLVMBuildNSWMul(builder, count, thread, ""), threads, "");
     ends[n] = LLVMBuildNSWAdd(builder, low, part, "");
   }
-  emit_counted_loop(emitter, statement, ends[0], ends[1]);
+  emit_counted_loop(emitter, statement, ends[0], ends[1], is_other_turn(emitter, statement));
 }
 
 static void emit_vector_body(Emitter *emitter, const Statement *statement, LLVMValueRef first, LLVMValueRef high) {
@@ -117,7 +137,7 @@ static void emit_sequential_loop(Emitter *emitter, const Statement *statement) {
     emitter->indices[statement->index] = low;
     emit_block(emitter, statement->body);
   } else {
-    emit_counted_loop(emitter, statement, low, emit_scalar(emitter, statement->high));
+    emit_counted_loop(emitter, statement, low, emit_scalar(emitter, statement->high), NULL);
   }
 }
 
