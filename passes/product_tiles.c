@@ -2,7 +2,8 @@
 #include "passes/product.h"
 
 enum {
-  PANELS_PER_PASS = 4, /* column panels that one item of work takes through all passes */
+  PANELS_PER_PASS = 4, /* column panels that one item of work takes through all passes, at most */
+  FEW_ITEMS = 4,
   TILES_WITH_MAPS = 6  /* row tiles of one item that does maps too: few, so that there are items for all threads */
 };
 
@@ -14,6 +15,15 @@ static int64_t product_tiles_per_block(const Product *product) {
   if (product->row_panels.symbol != NONE) return most;
   int64_t blocks = (product->row_panels.constant + most - 1) / most;
   return (product->row_panels.constant + blocks - 1) / blocks;
+}
+
+/* As many as PANELS_PER_PASS. A few panels for what may be a few rows: fewer where items then come in pairs, as no others even them out. */
+static int64_t panels_together(const Product *product) {
+  Size panels = product->column_panels;
+  if (panels.symbol != NONE || panels.constant > PANELS_PER_PASS * FEW_ITEMS || product->row_panels.symbol == NONE) return PANELS_PER_PASS;
+  for (int64_t together = PANELS_PER_PASS; together > 1; together--)
+    if ((panels.constant + together - 1) / together % 2 == 0) return together;
+  return PANELS_PER_PASS;
 }
 
 static void place_row_panel(const Product *product, Statement *tile, IndexId row_panel, const Expr *start) {
@@ -143,7 +153,7 @@ Statement *product_tiles(Product *product, const ProductMaps *maps) {
   IndexId block = kernel_add_index(kernel, "row_block", size_constant(0), blocks);
   IndexId panel = kernel_add_index(kernel, "column_panel", size_constant(0), product->column_panels);
   /* few rows stay in the cache: then more items, to be shared out evenly */
-  int64_t panels = product->is_one_pass || has_few_rows ? 1 : PANELS_PER_PASS;
+  int64_t panels = product->is_one_pass || has_few_rows ? 1 : panels_together(product);
   /* with maps, which need all outer columns, items are fewer; one thread then takes all rows of its columns */
   bool is_by_columns = maps && has_few_rows;
   if (!is_by_columns) loops[count++] = block;
