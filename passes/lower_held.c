@@ -30,7 +30,8 @@ static int number_of(const HeldCheck *check, TensorId target) {
 
 static bool is_step_before(const Expr *expr, IndexId time) {
   Affine affine;
-  return expr_affine(expr, &affine) && affine.term_count == 1 && affine.constant == -1 && affine_coefficient(&affine, false, time) == 1;
+  return expr_affine(expr, &affine) && affine.term_count == 1 && affine.constant == -1 &&
+         affine_coefficient(&affine, false, time) == 1;
 }
 
 /* The state at its own element, at this step where it is defined by now and else at the last one. */
@@ -91,7 +92,9 @@ static bool is_held_member(HeldCheck *check) {
   const Program *program = check->lowering->program;
   const Equation *first = &program->equations[check->sweep->equations[0]], *equation = check->equation;
   const Tensor *tensor = &program->tensors[equation->target], *other = &program->tensors[first->target];
-  if (equation->reduce != REDUCE_NONE || equation->guard || !equation->value || tensor->type != TYPE_REAL || tensor->rank != other->rank) return false;
+  if (equation->reduce != REDUCE_NONE || equation->guard || !equation->value || tensor->type != TYPE_REAL ||
+      tensor->rank != other->rank)
+    return false;
   if (check->sweep->axes[check->number] != check->sweep->axes[0]) return false;
   for (int axis = 0; axis < tensor->rank; axis++)
     if (!size_equal(tensor->shape[axis], other->shape[axis])) return false;
@@ -105,7 +108,8 @@ static bool is_held_readout(HeldCheck *check) {
   const Program *program = check->lowering->program;
   const Sweep *sweep = check->sweep;
   const Equation *equation = check->equation;
-  const Tensor *target = &program->tensors[equation->target], *state = &program->tensors[program->equations[sweep->equations[0]].target];
+  const Tensor *target = &program->tensors[equation->target],
+               *state = &program->tensors[program->equations[sweep->equations[0]].target];
   if (equation->reduce != REDUCE_SUM || equation->guard || !equation->body || target->type != TYPE_REAL) return false;
   if (equation->reduce_count != sweep->inner_count || target->rank != sweep->shared_count + 1) return false;
   for (int k = 0; k < sweep->inner_count; k++) sweep->inner_index[check->number * MOST_AXES + k] = NONE;
@@ -149,22 +153,24 @@ bool can_hold_state(Lowering *lowering, Sweep *sweep, int members, const bool *i
 typedef struct Holding {
   Lowering *lowering;
   const Sweep *sweep;
-  const IndexId *shared; /* with the index of the lanes as the last */
+  const IndexId *shared;        /* with the index of the lanes as the last */
   IndexId time, block, element; /* the last: of the last inner axis */
   const Expr *first_step, *step_limit, *low;
   int together;
-  const Expr *const *inner;  /* by inner axis: where the element at hand is */
-  const LocalId *local;      /* by member: its value at this step */
-  int steady_count;          /* loads that don't depend on time, done before its loop */
+  const Expr *const *inner; /* by inner axis: where the element at hand is */
+  const LocalId *local;     /* by member: its value at this step */
+  int steady_count;         /* loads that don't depend on time, done before its loop */
   const Expr **steady;
   const Expr **steady_local;
   Block before_steps;
-  BufferId *sums;            /* by readout */
+  BufferId *sums; /* by readout */
 } Holding;
 
 static int member_count(const Holding *holding) {
   int count = 0;
-  while (count < holding->sweep->count && holding->lowering->is_contracted[holding->lowering->program->equations[holding->sweep->equations[count]].target]) count++;
+  while (count < holding->sweep->count &&
+         holding->lowering->is_contracted[holding->lowering->program->equations[holding->sweep->equations[count]].target])
+    count++;
   return count;
 }
 
@@ -176,7 +182,8 @@ static Unit held_unit(const Holding *holding, int number) {
   const Expr **bound = ARENA_ARRAY(lowering->arena, const Expr *, rank);
   for (int axis = 0; axis < rank; axis++) bound[axis] = bound_axis(lowering, equation, axis);
   bound[sweep->axes[number]] = expr_index(lowering->arena, holding->time);
-  for (int s = 0; s < sweep->shared_count; s++) bound[sweep->shared[number * MOST_AXES + s]] = expr_index(lowering->arena, holding->shared[s]);
+  for (int s = 0; s < sweep->shared_count; s++)
+    bound[sweep->shared[number * MOST_AXES + s]] = expr_index(lowering->arena, holding->shared[s]);
   if (number < member_count(holding))
     for (int k = 0; k < sweep->inner_count; k++) bound[sweep->inner[k]] = holding->inner[k];
   return unit_of(lowering, equation, bound);
@@ -192,11 +199,14 @@ static const Expr *use_locals(void *context, const Expr *expr) {
   return expr_local(holding->lowering->arena, expr->type, holding->local[number]);
 }
 
-static const Expr *with_locals(Holding *holding, const Expr *expr) { return expr_rewrite(holding->lowering->arena, expr, use_locals, holding); }
+static const Expr *with_locals(Holding *holding, const Expr *expr) {
+  return expr_rewrite(holding->lowering->arena, expr, use_locals, holding);
+}
 
 static bool is_held_buffer(const Holding *holding, BufferId buffer) {
   for (int n = 0; n < member_count(holding); n++)
-    if (holding->lowering->buffers[holding->lowering->program->equations[holding->sweep->equations[n]].target] == buffer) return true;
+    if (holding->lowering->buffers[holding->lowering->program->equations[holding->sweep->equations[n]].target] == buffer)
+      return true;
   return false;
 }
 
@@ -283,7 +293,8 @@ static void step_element(Holding *holding, const Expr **sums, Block *block) {
     BufferId buffer = buffer_of(lowering, unit.target);
     local[n] = kernel_add_local(kernel, kernel->buffers[buffer].name, TYPE_REAL);
     Statement *let = statement_let(kernel, local[n], held_expr(holding, unit.value));
-    Statement *store = statement_store(kernel, buffer, store_indices(lowering, &unit), expr_local(lowering->arena, TYPE_REAL, local[n]));
+    Statement *store = statement_store(kernel, buffer, store_indices(lowering, &unit),
+                                       expr_local(lowering->arena, TYPE_REAL, local[n]));
     let->source = store->source = unit.equation->source;
     block_append(block, let);
     block_append(&stores, store);
@@ -293,7 +304,8 @@ static void step_element(Holding *holding, const Expr **sums, Block *block) {
   for (int n = members; n < holding->sweep->count; n++) {
     Unit unit = held_unit(holding, n);
     const Expr **replacements = ARENA_ARRAY(lowering->arena, const Expr *, lowering->program->index_count);
-    for (int k = 0; k < holding->sweep->inner_count; k++) replacements[holding->sweep->inner_index[n * MOST_AXES + k]] = holding->inner[k];
+    for (int k = 0; k < holding->sweep->inner_count; k++)
+      replacements[holding->sweep->inner_index[n * MOST_AXES + k]] = holding->inner[k];
     const Expr *body = expr_substitute(lowering->arena, unit.body, lowering->program->index_count, replacements);
     Ranges ranges = lowering_ranges(lowering);
     body = held_expr(holding, ranges_simplify(&ranges, body));
@@ -302,7 +314,8 @@ static void step_element(Holding *holding, const Expr **sums, Block *block) {
 }
 
 static Statement *over_steps(const Holding *holding, Statement *body) {
-  return statement_loop(holding->lowering->kernel, LOOP_SEQUENTIAL, holding->time, holding->first_step, holding->step_limit, body);
+  return statement_loop(holding->lowering->kernel, LOOP_SEQUENTIAL, holding->time, holding->first_step, holding->step_limit,
+                        body);
 }
 
 /* Elements of the last inner axis that are taken together. */
@@ -311,7 +324,8 @@ static int count_together(const Holding *holding) {
   TensorId first = program->equations[holding->sweep->equations[0]].target;
   Size extent = program->tensors[first].shape[holding->sweep->inner[holding->sweep->inner_count - 1]];
   int count = HELD_TOGETHER;
-  while (count > 1 && (extent.symbol != NONE || extent.constant % count || count * member_count(holding) > HELD_TOGETHER)) count /= 2;
+  while (count > 1 && (extent.symbol != NONE || extent.constant % count || count * member_count(holding) > HELD_TOGETHER))
+    count /= 2;
   return count;
 }
 
@@ -327,7 +341,8 @@ static Statement *all_elements(Holding *holding) {
   for (int k = 0; k <= last; k++) {
     Size extent = lowering->program->tensors[first].shape[sweep->inner[k]];
     if (k == last && extent.symbol == NONE) extent.constant /= together;
-    const char *name = lowering->program->indices[lowering->program->equations[sweep->equations[0]].indices[sweep->inner[k]]].name;
+    const char *name =
+        lowering->program->indices[lowering->program->equations[sweep->equations[0]].indices[sweep->inner[k]]].name;
     loops[k] = kernel_add_index(kernel, name, size_constant(0), extent);
     inner[k] = expr_index(arena, loops[k]);
   }
@@ -337,7 +352,9 @@ static Statement *all_elements(Holding *holding) {
   holding->inner = inner;
   for (int n = member_count(holding); n < sweep->count; n++) sums[n] = sum_load(holding, n);
   for (int e = 0; e < together; e++) {
-    if (together > 1) inner[last] = expr_binary(arena, OP_ADD, expr_binary(arena, OP_MUL, group, integer(lowering, together)), integer(lowering, e));
+    if (together > 1)
+      inner[last] = expr_binary(arena, OP_ADD, expr_binary(arena, OP_MUL, group, integer(lowering, together)),
+                                integer(lowering, e));
     step_element(holding, sums, &block);
   }
   for (int n = member_count(holding); n < sweep->count; n++) store_sum(holding, n, sums[n], &block);
@@ -361,15 +378,19 @@ static Statement *finish(Holding *holding) {
     LocalId local = kernel_add_local(kernel, kernel->buffers[buffer].name, TYPE_REAL);
     const Expr *sum = sum_load(holding, n), *value = lower_expr(lowering, unit.value, NULL, false);
     Statement *let = statement_let(kernel, local, value ? expr_binary(lowering->arena, OP_ADD, value, sum) : sum);
-    Statement *store = statement_store(kernel, buffer, store_indices(lowering, &unit), expr_local(lowering->arena, TYPE_REAL, local));
+    Statement *store = statement_store(kernel, buffer, store_indices(lowering, &unit),
+                                       expr_local(lowering->arena, TYPE_REAL, local));
     let->source = store->source = unit.equation->source;
     block_append(&block, let);
-    block_append(&block, is_result_buffer(lowering, buffer) ? statement_if(kernel, expr_given(lowering->arena, buffer), store, NULL) : store);
+    block_append(&block, is_result_buffer(lowering, buffer)
+                             ? statement_if(kernel, expr_given(lowering->arena, buffer), store, NULL)
+                             : store);
   }
   return over_steps(holding, block.first);
 }
 
-Statement *held_item(Lowering *lowering, const Sweep *sweep, const IndexId *shared, const Expr *low, const Expr *high, int64_t chunk) {
+Statement *held_item(Lowering *lowering, const Sweep *sweep, const IndexId *shared, const Expr *low, const Expr *high,
+                     int64_t chunk) {
   Kernel *kernel = lowering->kernel;
   Arena *arena = lowering->arena;
   Holding holding = {.lowering = lowering, .sweep = sweep, .shared = shared, .time = sweep->loop->index, .low = low};
@@ -379,7 +400,8 @@ Statement *held_item(Lowering *lowering, const Sweep *sweep, const IndexId *shar
   holding.block = kernel_add_index(kernel, "block", size_constant(0), size_constant(1));
   const Expr *offset = expr_binary(arena, OP_MUL, expr_index(arena, holding.block), integer(lowering, HELD_STEPS));
   holding.first_step = expr_binary(arena, OP_ADD, from, offset);
-  holding.step_limit = expr_binary(arena, OP_MIN, to, expr_binary(arena, OP_ADD, holding.first_step, integer(lowering, HELD_STEPS)));
+  holding.step_limit = expr_binary(arena, OP_MIN, to,
+                                   expr_binary(arena, OP_ADD, holding.first_step, integer(lowering, HELD_STEPS)));
   holding.sums = ARENA_ARRAY(arena, BufferId, sweep->count);
   Block zeros = {0}, all = {0};
   for (int n = member_count(&holding); n < sweep->count; n++) {

@@ -41,11 +41,13 @@ static const Expr *within(Lowering *lowering, Op op, Size bound, const Expr *oth
   const Expr *whole = size_expr(lowering->arena, bound);
   if (!other) return whole;
   Ranges ranges = lowering_ranges(lowering);
-  const Expr *room = op == OP_MIN ? expr_binary(lowering->arena, OP_SUB, whole, other) : expr_binary(lowering->arena, OP_SUB, other, whole);
+  const Expr *room = op == OP_MIN ? expr_binary(lowering->arena, OP_SUB, whole, other)
+                                  : expr_binary(lowering->arena, OP_SUB, other, whole);
   return ranges_prove_at_least(&ranges, room, 0) ? other : expr_binary(lowering->arena, op, whole, other);
 }
 
-Statement *reduction_of(Lowering *lowering, const Unit *unit, LocalId local, const IndexId *order, bool is_vector, IndexId lanes) {
+Statement *reduction_of(Lowering *lowering, const Unit *unit, LocalId local, const IndexId *order, bool is_vector,
+                        IndexId lanes) {
   Arena *arena = lowering->arena;
   const Expr *guard = unit->guard, *low = NULL, *high = NULL;
   IndexId innermost = unit->reduce_count ? order[unit->reduce_count - 1] : NONE;
@@ -89,7 +91,8 @@ static int innermost_term_place(const Buffer *buffer, const Expr *read, const Un
   int found = NONE;
   for (int place = 0; place < buffer->rank; place++)
     for (int n = 0; n < unit->reduce_count; n++)
-      if (!buffer->is_folded[buffer->order[place]] && expr_uses_index(read->args[buffer->order[place]], unit->reduce_indices[n])) found = place;
+      if (!buffer->is_folded[buffer->order[place]] && expr_uses_index(read->args[buffer->order[place]], unit->reduce_indices[n]))
+        found = place;
   return found;
 }
 
@@ -110,7 +113,9 @@ static int64_t known_extent(const Lowering *lowering, IndexId index) {
 }
 
 static bool takes_rows_together(Lowering *lowering, const Unit *unit, int count, const IndexId *loops) {
-  if (count < 2 || unit->equation->reduce != REDUCE_SUM || (unit->guard && !expr_is_boolean(unit->guard, true)) || !unit->reduce_count || unit->body->type != TYPE_REAL) return false;
+  if (count < 2 || unit->equation->reduce != REDUCE_SUM || (unit->guard && !expr_is_boolean(unit->guard, true)) ||
+      !unit->reduce_count || unit->body->type != TYPE_REAL)
+    return false;
   int64_t elements = known_extent(lowering, loops[count - 1]);
   if (elements == 0 || elements > ROWS_ELEMENTS / 2 || known_extent(lowering, loops[count - 2]) == 1) return false;
   IndexId last = unit->reduce_indices[unit->reduce_count - 1];
@@ -129,7 +134,8 @@ typedef struct Rows {
 static Statement *over_rows(const Rows *rows, Statement *body) {
   Arena *arena = rows->kernel->arena;
   const Index *range = &rows->kernel->indices[rows->lanes];
-  Statement *lanes = statement_loop(rows->kernel, LOOP_VECTOR, rows->lanes, size_expr(arena, range->low), size_expr(arena, range->high), body);
+  Statement *lanes = statement_loop(rows->kernel, LOOP_VECTOR, rows->lanes, size_expr(arena, range->low),
+                                    size_expr(arena, range->high), body);
   return statement_loop(rows->kernel, LOOP_SEQUENTIAL, rows->row, rows->low, rows->high, lanes);
 }
 
@@ -145,10 +151,12 @@ static Statement *rows_together(Lowering *lowering, const Unit *unit, int count,
   const Expr *low, *high;
   Statement *innermost, *stage = parallel_nest(lowering, count - 1, loops, rows, &low, &high, &innermost);
   Size shape[] = {size_constant(rows), size_constant(elements)};
-  BufferId sums = kernel_add_buffer(kernel, arena_format(arena, "%s.sums", kernel->buffers[buffer].name), TYPE_REAL, 2, shape, HOME_WORKSPACE, 0);
+  BufferId sums = kernel_add_buffer(kernel, arena_format(arena, "%s.sums", kernel->buffers[buffer].name), TYPE_REAL, 2, shape,
+                                    HOME_WORKSPACE, 0);
   kernel->buffers[sums].is_private = true;
   const Expr *lanes_low = size_expr(arena, kernel->indices[lanes].low);
-  const Expr *place[] = {expr_binary(arena, OP_SUB, expr_index(arena, row), low), expr_binary(arena, OP_SUB, expr_index(arena, lanes), lanes_low)};
+  const Expr *place[] = {expr_binary(arena, OP_SUB, expr_index(arena, row), low),
+                         expr_binary(arena, OP_SUB, expr_index(arena, lanes), lanes_low)};
   const Expr *start = unit->value ? lower_expr(lowering, unit->value, NULL, false) : expr_number(arena, 0);
   const Expr *sum = expr_load(arena, TYPE_REAL, sums, 2, place, NULL);
   Rows over = {kernel, row, lanes, low, high};
@@ -156,17 +164,21 @@ static Statement *rows_together(Lowering *lowering, const Unit *unit, int count,
 
   IndexId block = kernel_add_index(kernel, "block", size_constant(0), size_constant(1));
   LocalId local = kernel_add_local(kernel, kernel->buffers[buffer].name, TYPE_REAL);
-  Statement *reduce = statement_reduce(kernel, local, REDUCE_SUM, 1, &last, NULL, sum, lower_expr(lowering, unit->body, NULL, false), false);
-  const Expr *from = size_expr(arena, kernel->indices[last].low), *offset = expr_binary(arena, OP_MUL, expr_index(arena, block), integer(lowering, ROWS_TERMS));
+  Statement *reduce = statement_reduce(kernel, local, REDUCE_SUM, 1, &last, NULL, sum,
+                                       lower_expr(lowering, unit->body, NULL, false), false);
+  const Expr *from = size_expr(arena, kernel->indices[last].low),
+             *offset = expr_binary(arena, OP_MUL, expr_index(arena, block), integer(lowering, ROWS_TERMS));
   reduce->low = expr_binary(arena, OP_ADD, from, offset);
-  reduce->high = expr_binary(arena, OP_MIN, size_expr(arena, kernel->indices[last].high), expr_binary(arena, OP_ADD, reduce->low, integer(lowering, ROWS_TERMS)));
+  reduce->high = expr_binary(arena, OP_MIN, size_expr(arena, kernel->indices[last].high),
+                             expr_binary(arena, OP_ADD, reduce->low, integer(lowering, ROWS_TERMS)));
   reduce->source = unit->equation->source;
   reduce->next = statement_store(kernel, sums, place, expr_local(arena, TYPE_REAL, local));
-  Statement *work = statement_loop(kernel, LOOP_SEQUENTIAL, block, integer(lowering, 0), ceil_quotient(lowering, extent_of(lowering, last), ROWS_TERMS),
-                                   over_rows(&over, reduce));
+  Statement *work = statement_loop(kernel, LOOP_SEQUENTIAL, block, integer(lowering, 0),
+                                   ceil_quotient(lowering, extent_of(lowering, last), ROWS_TERMS), over_rows(&over, reduce));
   for (int n = unit->reduce_count - 2; n >= 0; n--) {
     const Index *range = &kernel->indices[unit->reduce_indices[n]];
-    work = statement_loop(kernel, LOOP_SEQUENTIAL, unit->reduce_indices[n], size_expr(arena, range->low), size_expr(arena, range->high), work);
+    work = statement_loop(kernel, LOOP_SEQUENTIAL, unit->reduce_indices[n], size_expr(arena, range->low),
+                          size_expr(arena, range->high), work);
   }
   work->next = over_rows(&over, statement_store(kernel, buffer, store_indices(lowering, unit), sum));
   first->next = work;
@@ -198,7 +210,6 @@ void lower_reduce(Lowering *lowering, Unit *unit) {
   reduce->next = store;
   if (count)
     innermost->body = statement_loop(kernel, is_vector ? LOOP_SEQUENTIAL : LOOP_VECTOR, loops[count - 1], low, high, reduce);
-  else
-    innermost->body = reduce;
+  else innermost->body = reduce;
   end_stage(lowering, lowering->block, stage, wanted_condition(lowering, unit->target));
 }

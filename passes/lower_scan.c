@@ -43,6 +43,17 @@ static bool mixes_elements(const Group *group) {
   return search.mixes;
 }
 
+enum { LONG_CHUNK = 4 * MAP_CHUNK, FEW_ITEMS = 16 };
+
+/* How many rows of a short last axis one thread takes through time: long runs of memory at each step, but not so that few have work. */
+static int64_t rows_together(const Kernel *kernel, IndexId rows, int64_t row) {
+  Size from = kernel->indices[rows].low, to = kernel->indices[rows].high;
+  int64_t chunk = LONG_CHUNK;
+  if (from.symbol == to.symbol)
+    while (chunk > MAP_CHUNK && (to.constant - from.constant) * row < chunk * FEW_ITEMS) chunk /= 2;
+  return (chunk + row - 1) / row;
+}
+
 static Statement *scan_stage(Lowering *lowering, const ScheduleNode *node) {
   Group *group = &lowering->group;
   Kernel *kernel = lowering->kernel;
@@ -50,7 +61,7 @@ static Statement *scan_stage(Lowering *lowering, const ScheduleNode *node) {
   IndexId last = group->loops[group->loop_count - 1];
   Size from = kernel->indices[last].low, to = kernel->indices[last].high;
   bool is_short = group->loop_count > 1 && from.symbol == to.symbol && to.constant - from.constant < MAP_CHUNK;
-  int64_t chunk = is_short ? (MAP_CHUNK + to.constant - from.constant - 1) / (to.constant - from.constant) : MAP_CHUNK;
+  int64_t chunk = is_short ? rows_together(kernel, group->loops[group->loop_count - 2], to.constant - from.constant) : MAP_CHUNK;
   const Expr *low, *high;
   Statement *innermost, *stage = parallel_nest(lowering, group->loop_count - is_short, group->loops, chunk, &low, &high, &innermost);
   Statement *lanes;
