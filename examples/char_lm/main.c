@@ -183,7 +183,7 @@ static bool text_read(const char *path, int64_t vocabulary, Text *out_text) {
         __asm__("" : "+x"(sums[i]));                                          \
       }                                                                       \
     }                                                                         \
-    for (int i = 1; i < 12; i++) sums[0] += sums[i];                          \
+    _Pragma("GCC unroll 12") for (int i = 1; i < 12; i++) sums[0] += sums[i]; \
     return sums[0][0];                                                        \
   }
 DEFINE_BURN(burn_512, "avx512f", 64)
