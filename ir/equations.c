@@ -205,3 +205,9 @@ void program_add_indices(Program *program, TensorId tensor, const IndexId *names
     out_indices[axis] = program_add_index(program, name, size_constant(0), program->tensors[tensor].shape[axis]);
   }
 }
+
+void equation_visit(const Equation *equation, ExprVisit *visit, void *context) {
+  if (equation->value) expr_visit(equation->value, visit, context);
+  if (equation->guard) expr_visit(equation->guard, visit, context);
+  if (equation->body) expr_visit(equation->body, visit, context);
+}

@@ -165,6 +165,8 @@ void program_add_ignored(Program *program, const char *pattern); /* once each */
 int program_find_port(const Program *program, PortKind kind, const char *name); /* or NONE */
 int program_port_of_tensor(const Program *program, TensorId tensor, PortKind kind); /* or NONE */
 const Equation *program_definition(const Program *program, TensorId tensor); /* or NULL */
+/* Visits value, guard and body, those there are. */
+void equation_visit(const Equation *equation, ExprVisit *visit, void *context);
 void program_index(Program *program); /* recomputes `definition` after equations were moved or removed */
 /* A read of the tensor at the given indices. */
 const Expr *program_read(Program *program, TensorId tensor, const Expr *const *indices, const Expr *outside);

@@ -169,4 +169,6 @@ bool expr_is_number(const Expr *expr, double value) {
 }
 bool expr_is_integer(const Expr *expr, int64_t value) { return expr->op == OP_INTEGER && expr->integer == value; }
 bool expr_is_boolean(const Expr *expr, bool value) { return expr->op == OP_BOOLEAN && expr->integer == value; }
+
+bool expr_is_index(const Expr *expr, int index) { return expr->op == OP_INDEX && expr->id == index; }
 unsigned expr_hash(const Expr *expr) { return expr->hash; }

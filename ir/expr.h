@@ -78,6 +78,7 @@ const Expr *expr_with_source(Arena *arena, const Expr *expr, SourceRange source)
 bool expr_is_number(const Expr *expr, double value);  /* OP_NUMBER of this value */
 bool expr_is_integer(const Expr *expr, int64_t value);
 bool expr_is_boolean(const Expr *expr, bool value);
+bool expr_is_index(const Expr *expr, int index);
 
 /* Same structure (sources are ignored). Commuted arguments differ. */
 bool expr_equal(const Expr *a, const Expr *b);

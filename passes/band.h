@@ -6,6 +6,8 @@
 
 #include "passes/product.h"
 
+enum { BLOCK_ROWS = 24 }; /* of a band at a time: a multiple of the rows of every tile */
+
 /* Columns from low to high (exclusive) in terms of Banding.row; NULL: from the first, to the last. */
 typedef struct Columns {
   const Expr *low, *high;

@@ -313,7 +313,7 @@ static bool emit_rows(BandProduct *band) {
   product->a_panels = NONE;
   if (!has_rows_in_place(band)) {
     const Expr *terms = extent_of(lowering, band->term), *low = size_expr(lowering->arena, lowering->kernel->indices[band->term].low);
-    int64_t panels = (24 + product->tile_rows - 1) / product->tile_rows;
+    int64_t panels = (BLOCK_ROWS + product->tile_rows - 1) / product->tile_rows;
     product->a_panels = private_panels(band, "rows", panels, terms, product->tile_rows);
     const Expr *count = ceil_quotient(lowering, difference(lowering, banding->high, banding->low), product->tile_rows);
     pack_block(band, product->a_panels, product->a, band->row, banding->low, banding->high, product->tile_rows, count, band->term, low,
@@ -341,7 +341,7 @@ static bool emit_sum(BandProduct *band) {
   const Expr *extent = extent_of(lowering, band->column);
   product->column_panels = product_panel_count(lowering, extent, product->tile_columns, "column_panels");
   if (product->column_panels.symbol != NONE) return false; /* its panels are the thread's own, of a known size */
-  product->b_panels = private_panels(band, "columns", product->column_panels.constant, integer(lowering, 24), product->tile_columns);
+  product->b_panels = private_panels(band, "columns", product->column_panels.constant, integer(lowering, BLOCK_ROWS), product->tile_columns);
   pack_block(band, product->b_panels, product->b, band->column, size_expr(lowering->arena, lowering->kernel->indices[band->column].low),
              size_expr(lowering->arena, lowering->kernel->indices[band->column].high), product->tile_columns,
              size_expr(lowering->arena, product->column_panels), band->term, banding->low, banding->high);

@@ -172,23 +172,12 @@ static const Expr *sum_over(Differentiation *d, TensorId tensor, const Expr *bod
   return program_read(program, sum, reads, NULL);
 }
 
-static void note_read(void *context, const Expr *expr) {
-  if (expr->op == OP_READ) *(bool *)context = true;
-}
-
-/* A condition on data may be read where the guard holds only, so it stays inside of the guard. */
-static bool is_on_indices(const Expr *condition) {
-  bool has_read = false;
-  expr_visit(condition, note_read, &has_read);
-  return !has_read;
-}
-
 /* Moves select(c, x, 0) into the guard, and what of the guard only bounds one variable into its range. A variable that
  * is left with one value is replaced by it. */
 static const Expr *narrow(Program *program, const Expr *body, const Expr **guard, int *free_count, IndexId *free) {
   Arena *arena = program->arena;
   body = expr_condition_first(arena, body);
-  while (body->op == OP_SELECT && is_on_indices(body->args[0])) {
+  while (body->op == OP_SELECT && condition_is_on_indices(body->args[0])) {
     if (expr_is_number(body->args[2], 0)) {
       *guard = conjunction(arena, *guard, body->args[0]);
       body = body->args[1];
@@ -248,7 +237,7 @@ static int axis_of_place(const Differentiation *d, TensorId tensor, const Expr *
 
 /* The axis whose index the part ties to free variables, if it stands nowhere else; else NONE. */
 static int tied_axis(const Differentiation *d, TensorId tensor, const Expr *body, const Expr *const *parts, int count, int part) {
-  if (parts[part]->op != OP_EQ || !is_on_indices(parts[part])) return NONE;
+  if (parts[part]->op != OP_EQ || !condition_is_on_indices(parts[part])) return NONE;
   for (int side = 0; side < 2; side++) {
     int axis = axis_of_place(d, tensor, parts[part]->args[side]);
     if (axis == NONE) continue;
@@ -320,7 +309,7 @@ static const Expr *guarded(Arena *arena, const Expr *guard, const Expr *body) {
   const Expr **parts = conjuncts(arena, guard, &count);
   const Expr *on_indices = NULL, *on_data = NULL;
   for (int n = 0; n < count; n++) {
-    if (is_on_indices(parts[n])) on_indices = conjunction(arena, on_indices, parts[n]);
+    if (condition_is_on_indices(parts[n])) on_indices = conjunction(arena, on_indices, parts[n]);
     else on_data = conjunction(arena, on_data, parts[n]);
   }
   const Expr *zero = expr_number(arena, 0);

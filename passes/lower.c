@@ -168,10 +168,7 @@ const Expr *bound_axis(const Lowering *lowering, int equation, int axis) {
   return NULL;
 }
 
-/* Where no index passes the guard, the reduction is its value alone. */
-void drop_empty_sum(Lowering *lowering, Unit *unit) {
-  bool is_empty = unit->equation->reduce == REDUCE_SUM && unit->guard && expr_is_boolean(unit->guard, false);
-  if (!is_empty) return;
+void drop_sum(Lowering *lowering, Unit *unit) {
   Equation *map = ARENA_NEW(lowering->arena, Equation);
   *map = *unit->equation;
   map->reduce = REDUCE_NONE;
@@ -179,6 +176,12 @@ void drop_empty_sum(Lowering *lowering, Unit *unit) {
   unit->guard = unit->body = NULL;
   unit->reduce_count = 0;
   if (!unit->value) unit->value = expr_number(lowering->arena, 0);
+}
+
+/* Where no index passes the guard, the reduction is its value alone. */
+void drop_empty_sum(Lowering *lowering, Unit *unit) {
+  bool is_empty = unit->equation->reduce == REDUCE_SUM && unit->guard && expr_is_boolean(unit->guard, false);
+  if (is_empty) drop_sum(lowering, unit);
 }
 
 static void lower_unit(Lowering *lowering, Unit *unit) {

@@ -203,6 +203,8 @@ int free_axes(Lowering *lowering, const Unit *unit, int *out_axes);
 void end_stage(Lowering *lowering, Block *block, Statement *stage, const Expr *wanted);
 void barrier_if_touched(Lowering *lowering, Block *block, const Statement *stage);
 void place_barrier(Lowering *lowering, Block *block);
+/* Leaves the value of a sum alone, zero where there is none. */
+void drop_sum(Lowering *lowering, Unit *unit);
 /* A sum over nothing becomes its value. */
 void drop_empty_sum(Lowering *lowering, Unit *unit);
 /* A size of the kernel's own that is computed at run time; a constant where the formula is one. */

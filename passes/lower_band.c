@@ -8,7 +8,6 @@
 #include "passes/band.h"
 
 enum {
-  BLOCK_ROWS = 24,  /* a multiple of the rows of every tile */
   FEWEST_ROWS = 4,  /* below it no tiles */
   ROW_ELEMENTS = 16 /* rows begin at cache lines */
 };
@@ -90,15 +89,9 @@ static Columns columns_of_unit(Lowering *lowering, const Unit *unit, IndexId col
 
 /* ---- one equation ---------------------------------------------------------------------------------------------------- */
 
-static bool is_result(const Lowering *lowering, BufferId buffer) {
-  BufferHome home = lowering->kernel->buffers[buffer].home;
-  return home == HOME_OUTPUT || home == HOME_OBJECTIVE || home == HOME_CARRY_OUT || home == HOME_FINAL_STATE ||
-         home == HOME_PARAMETER_GRADIENT || home == HOME_INPUT_GRADIENT || home == HOME_STATE_GRADIENT;
-}
-
 void band_append(Lowering *lowering, const Unit *unit, Statement *statement) {
   BufferId buffer = buffer_of(lowering, unit->target);
-  if (is_result(lowering, buffer)) statement = statement_if(lowering->kernel, expr_given(lowering->arena, buffer), statement, NULL);
+  if (is_result_buffer(lowering, buffer)) statement = statement_if(lowering->kernel, expr_given(lowering->arena, buffer), statement, NULL);
   block_append(&lowering->banding->block, statement);
 }
 
@@ -131,14 +124,6 @@ static Statement *unit_loops(Lowering *lowering, const Unit *unit, int count, co
   return body;
 }
 
-/* The rows become the range of the reduction that sums over them, as its innermost index. */
-static void limit_to_block(Lowering *lowering, const Unit *unit, IndexId *order, Statement *reduce) {
-  const Banding *banding = lowering->banding;
-  reduce->reduce_indices[unit->reduce_count - 1] = order[unit->reduce_count - 1];
-  reduce->low = banding->low;
-  reduce->high = banding->high;
-}
-
 /* A sum over rows: target = target + the part of this block. */
 static void emit_sum(Lowering *lowering, Unit *unit, IndexId rows) {
   Arena *arena = lowering->arena;
@@ -154,7 +139,8 @@ static void emit_sum(Lowering *lowering, Unit *unit, IndexId rows) {
   const Expr *so_far = expr_load(arena, TYPE_REAL, buffer, unit->rank, places, NULL);
   Statement *reduce = statement_reduce(kernel, local, REDUCE_SUM, unit->reduce_count, order, lower_expr(lowering, unit->guard, NULL, false), so_far,
                                        lower_expr(lowering, unit->body, unit->guard, false), false);
-  limit_to_block(lowering, unit, order, reduce);
+  reduce->low = lowering->banding->low; /* the rows are the innermost of the order */
+  reduce->high = lowering->banding->high;
   reduce->source = unit->equation->source;
   reduce->next = statement_store(kernel, buffer, places, expr_local(arena, TYPE_REAL, local));
   band_append(lowering, unit, unit_loops(lowering, unit, count, axes, count > 0, reduce));
@@ -247,13 +233,7 @@ static void start_sums(Lowering *lowering) {
     const Expr **bound = ARENA_ARRAY(lowering->arena, const Expr *, rank);
     for (int axis = 0; axis < rank; axis++) bound[axis] = bound_axis(lowering, equation, axis);
     Unit start = unit_of(lowering, equation, bound);
-    Equation *map = ARENA_NEW(lowering->arena, Equation);
-    *map = *start.equation;
-    map->reduce = REDUCE_NONE;
-    start.equation = map;
-    start.reduce_count = 0;
-    start.guard = start.body = NULL;
-    if (!start.value) start.value = expr_number(lowering->arena, 0);
+    drop_sum(lowering, &start);
     lowering->banding = NULL; /* it stands before the band */
     split_unit(lowering, &start, lower_map);
     flush_group(lowering);

@@ -178,13 +178,7 @@ static void lower_both(Product *product, const Expr *has_many_rows) {
 static void lower_empty(Product *product) {
   Lowering *lowering = product->lowering;
   Unit start = *product->unit;
-  Equation *map = ARENA_NEW(lowering->arena, Equation);
-  *map = *start.equation;
-  map->reduce = REDUCE_NONE;
-  start.equation = map;
-  start.reduce_count = 0;
-  start.guard = start.body = NULL;
-  if (!start.value) start.value = expr_number(lowering->arena, 0);
+  drop_sum(lowering, &start);
   lower_map(lowering, &start);
   flush_group(lowering);
 }

@@ -30,14 +30,6 @@ typedef struct Plan {
   Band band;
 } Plan;
 
-static void visit_equation(const Equation *equation, ExprVisit *visit, void *context) {
-  if (equation->value) expr_visit(equation->value, visit, context);
-  if (equation->guard) expr_visit(equation->guard, visit, context);
-  if (equation->body) expr_visit(equation->body, visit, context);
-}
-
-static bool is_plain(const Expr *expr, IndexId index) { return expr->op == OP_INDEX && expr->id == index; }
-
 static const Equation *member(const Plan *plan, int number) { return &plan->program->equations[plan->band.equations[number]]; }
 
 static int number_of(const Plan *plan, int equation) {
@@ -91,7 +83,7 @@ static void find_candidates(Plan *plan) {
   }
   for (int n = 0; any && n < program->equation_count; n++) {
     ReadSearch search = {plan, n};
-    visit_equation(&program->equations[n], check_candidate, &search);
+    equation_visit(&program->equations[n], check_candidate, &search);
   }
 }
 
@@ -231,8 +223,8 @@ static void follow_read(void *context, const Expr *expr) {
     int found = NONE;
     bool is_summed = false;
     for (int n = 0; n < rank; n++)
-      if (is_plain(index, equation->indices[n])) found = n;
-    for (int n = 0; n < equation->reduce_count; n++) is_summed |= is_plain(index, equation->reduce_indices[n]);
+      if (expr_is_index(index, equation->indices[n])) found = n;
+    for (int n = 0; n < equation->reduce_count; n++) is_summed |= expr_is_index(index, equation->reduce_indices[n]);
     if (is_summed && equation->reduce == REDUCE_SUM) {
       if (follow->place[user] != NONE) follow->fails = true;
       if (!follow->sums[user]) follow->sums[user] = follow->changed = true;
@@ -245,7 +237,7 @@ static void follow_read(void *context, const Expr *expr) {
     follow->fails = true; /* its sum is whole only when all bands are done */
   } else if (follow->place[user] != NONE) {
     for (int k = 0; k < expr->arg_count; k++)
-      if (is_plain(expr->args[k], equation->indices[follow->place[user]])) follow->place[maker] = k, follow->changed = true;
+      if (expr_is_index(expr->args[k], equation->indices[follow->place[user]])) follow->place[maker] = k, follow->changed = true;
     if (follow->place[maker] == NONE) follow->fails = true;
   }
 }
@@ -258,7 +250,7 @@ static bool follow_axis(Plan *plan, int first, int axis, int *place, bool *sums)
   while (follow.changed && !follow.fails) {
     follow.changed = false;
     for (follow.number = 0; follow.number < plan->band.count; follow.number++)
-      visit_equation(member(plan, follow.number), follow_read, &follow);
+      equation_visit(member(plan, follow.number), follow_read, &follow);
   }
   Size extent = plan->program->tensors[member(plan, first)->target].shape[axis];
   for (int n = 0; n < plan->band.count && !follow.fails; n++) {
@@ -344,14 +336,14 @@ static void find_row_read(void *context, const Expr *expr) {
   bool is_reduced = false;
   for (int n = 0; n < rank; n++)
     for (int k = 0; k < expr->arg_count; k++)
-      if (is_plain(expr->args[k], equation->indices[n])) {
+      if (expr_is_index(expr->args[k], equation->indices[n])) {
         used++;
         break;
       }
   for (int n = 0; n < equation->reduce_count; n++)
     for (int k = 0; k < expr->arg_count; k++) {
       Size extent = row->plan->program->tensors[expr->id].shape[k];
-      is_reduced |= is_plain(expr->args[k], equation->reduce_indices[n]) && (extent.symbol != NONE || extent.constant >= LONG_ROW);
+      is_reduced |= expr_is_index(expr->args[k], equation->reduce_indices[n]) && (extent.symbol != NONE || extent.constant >= LONG_ROW);
     }
   row->found |= used == rank && is_reduced;
 }
@@ -373,7 +365,7 @@ static void find_alignment(void *context, const Expr *expr) {
   int rank = row->plan->program->tensors[row->equation->target].rank;
   for (int k = 0; k < expr->arg_count; k++) {
     bool is_own = false;
-    for (int n = 0; n < rank; n++) is_own |= is_plain(expr->args[k], row->equation->indices[n]);
+    for (int n = 0; n < rank; n++) is_own |= expr_is_index(expr->args[k], row->equation->indices[n]);
     row->is_aligned &= is_own;
   }
 }
@@ -381,7 +373,7 @@ static void find_alignment(void *context, const Expr *expr) {
 /* It reads what a row is reduced to, at its own row throughout. */
 static bool follows_row(const Plan *plan, int equation, TensorId reduced) {
   RowRead row = {.plan = plan, .equation = &plan->program->equations[equation], .is_aligned = true, .of = reduced};
-  visit_equation(row.equation, find_alignment, &row);
+  equation_visit(row.equation, find_alignment, &row);
   return row.found && row.is_aligned;
 }
 
@@ -482,7 +474,7 @@ static const Reads *collect_reads(const Plan *plan) {
   Reads *reads = ARENA_ARRAY(arena, Reads, plan->program->equation_count);
   for (int n = 0; n < plan->program->equation_count; n++) {
     ReadCollector collector = {arena, &reads[n]};
-    visit_equation(&plan->program->equations[n], collect_read, &collector);
+    equation_visit(&plan->program->equations[n], collect_read, &collector);
   }
   return reads;
 }

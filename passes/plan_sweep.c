@@ -24,19 +24,11 @@ typedef struct Plan {
   const bool *is_later; /* by tensor: defined after the loop, outside of the sweep */
 } Plan;
 
-static void visit_equation(const Equation *equation, ExprVisit *visit, void *context) {
-  if (equation->value) expr_visit(equation->value, visit, context);
-  if (equation->guard) expr_visit(equation->guard, visit, context);
-  if (equation->body) expr_visit(equation->body, visit, context);
-}
-
 static int position_of(const Plan *plan, TensorId target) {
   for (int n = 0; n < plan->sweep.count; n++)
     if (plan->program->equations[plan->sweep.equations[n]].target == target) return n;
   return NONE;
 }
-
-static bool is_plain(const Expr *expr, IndexId index) { return expr->op == OP_INDEX && expr->id == index; }
 
 /* ---- readouts ------------------------------------------------------------------------------------------------------ */
 
@@ -50,9 +42,9 @@ static void check_readout(void *context, const Expr *expr) {
   int rank = plan->program->tensors[plan->equation->target].rank, axis = NONE;
   const Expr *time = expr->args[plan->sweep.axes[position_of(plan, expr->id)]];
   for (int n = 0; n < rank; n++) {
-    if (is_plain(time, plan->equation->indices[n])) axis = n;
+    if (expr_is_index(time, plan->equation->indices[n])) axis = n;
     bool is_used = false;
-    for (int k = 0; k < expr->arg_count; k++) is_used |= is_plain(expr->args[k], plan->equation->indices[n]);
+    for (int k = 0; k < expr->arg_count; k++) is_used |= expr_is_index(expr->args[k], plan->equation->indices[n]);
     plan->fails |= !is_used;
   }
   plan->fails |= axis == NONE || (plan->found_axis != NONE && plan->found_axis != axis) || expr->outside != NULL;
@@ -76,7 +68,7 @@ static void add_readouts(Plan *plan, const ScheduleNode *after) {
     plan->fails = equation->reduce == REDUCE_ARGMAX;
     plan->reads_inside = false;
     plan->found_axis = NONE;
-    visit_equation(equation, check_readout, plan);
+    equation_visit(equation, check_readout, plan);
     if (plan->reads_inside && !plan->fails)
       add_equation(plan, node->equation, plan->found_axis);
     else
@@ -97,7 +89,7 @@ static bool is_last_step(const Plan *plan, const Expr *index) {
 /* Elements are replaced one by one: another one may be gone already. */
 static bool is_at_own_element(const Plan *plan, const Expr *read, int time_axis) {
   for (int k = 0; k < read->arg_count; k++)
-    if (k != time_axis && !is_plain(read->args[k], plan->equation->indices[k])) return false;
+    if (k != time_axis && !expr_is_index(read->args[k], plan->equation->indices[k])) return false;
   return true;
 }
 
@@ -113,7 +105,7 @@ static void check_contraction(void *context, const Expr *expr) {
   }
   IndexId time = plan->equation->indices[plan->sweep.axes[plan->number]];
   const Expr *before = expr_binary(plan->lowering->arena, OP_SUB, expr_index(plan->lowering->arena, time), expr_integer(plan->lowering->arena, 1));
-  bool is_now = is_plain(index, time) && plan->number > definition, was = expr_equal(index, before);
+  bool is_now = expr_is_index(index, time) && plan->number > definition, was = expr_equal(index, before);
   if (!plan->is_mutual || plan->number >= plan->members) was = was && plan->number <= definition;
   if (plan->number == definition) was = was && is_at_own_element(plan, expr, plan->sweep.axes[definition]);
   plan->fails |= !is_now && !was;
@@ -130,7 +122,7 @@ static bool can_contract(Plan *plan, TensorId tensor) {
     plan->number = NONE;
     for (int k = 0; k < plan->sweep.count; k++)
       if (plan->sweep.equations[k] == n) plan->number = k;
-    visit_equation(plan->equation, check_contraction, plan);
+    equation_visit(plan->equation, check_contraction, plan);
   }
   return !plan->fails;
 }
@@ -157,7 +149,7 @@ static bool drop_readouts(Plan *plan) {
   int kept = plan->members;
   for (int n = plan->members; n < plan->sweep.count; n++) {
     plan->reads_inside = false;
-    visit_equation(&plan->program->equations[plan->sweep.equations[n]], find_contracted, plan);
+    equation_visit(&plan->program->equations[plan->sweep.equations[n]], find_contracted, plan);
     if (!plan->reads_inside) continue;
     plan->sweep.equations[kept] = plan->sweep.equations[n];
     plan->sweep.axes[kept++] = plan->sweep.axes[n];
@@ -184,12 +176,12 @@ static void follow_read(void *context, const Expr *expr) {
   if (follow->place[maker] != NONE) {
     int found = NONE;
     for (int n = 0; n < rank; n++)
-      if (is_plain(expr->args[follow->place[maker]], plan->equation->indices[n])) found = n;
+      if (expr_is_index(expr->args[follow->place[maker]], plan->equation->indices[n])) found = n;
     if (found == NONE || (follow->place[user] != NONE && follow->place[user] != found)) follow->fails = true;
     if (found != NONE && follow->place[user] == NONE) follow->place[user] = found, follow->changed = true;
   } else if (follow->place[user] != NONE) {
     for (int k = 0; k < expr->arg_count; k++)
-      if (is_plain(expr->args[k], plan->equation->indices[follow->place[user]])) follow->place[maker] = k, follow->changed = true;
+      if (expr_is_index(expr->args[k], plan->equation->indices[follow->place[user]])) follow->place[maker] = k, follow->changed = true;
     if (follow->place[maker] == NONE) follow->fails = true;
   }
 }
@@ -202,7 +194,7 @@ static bool follow_axis(Plan *plan, int axis, int *place) {
     follow.changed = false;
     for (plan->number = 0; plan->number < plan->sweep.count; plan->number++) {
       plan->equation = &plan->program->equations[plan->sweep.equations[plan->number]];
-      visit_equation(plan->equation, follow_read, &follow);
+      equation_visit(plan->equation, follow_read, &follow);
     }
   }
   for (int n = 0; n < plan->sweep.count; n++) follow.fails |= place[n] == NONE;
@@ -247,7 +239,7 @@ static void want_innermost(void *context, const Expr *expr) {
     if (tensor->shape[n].symbol != NONE && !is_contracted) return;
   IndexId lanes = plan->equation->indices[plan->sweep.shared[plan->number * MOST_AXES + plan->sweep.shared_count - 1]];
   for (int k = 0; k < expr->arg_count; k++)
-    if (is_plain(expr->args[k], lanes)) plan->lowering->innermost[expr->id] = k + 1;
+    if (expr_is_index(expr->args[k], lanes)) plan->lowering->innermost[expr->id] = k + 1;
 }
 
 static void choose_layouts(Plan *plan) {
@@ -255,7 +247,7 @@ static void choose_layouts(Plan *plan) {
     plan->equation = &plan->program->equations[plan->sweep.equations[plan->number]];
     int lanes = plan->sweep.shared[plan->number * MOST_AXES + plan->sweep.shared_count - 1];
     if (plan->lowering->is_contracted[plan->equation->target]) plan->lowering->innermost[plan->equation->target] = lanes + 1;
-    visit_equation(plan->equation, want_innermost, plan);
+    equation_visit(plan->equation, want_innermost, plan);
   }
 }
 

@@ -285,3 +285,13 @@ const Expr *condition_bounds(Arena *arena, const Expr *guard, int index, const E
     if (!take_bound(arena, parts[n], index, out_low, out_high)) rest = conjunction(arena, rest, parts[n]);
   return rest;
 }
+
+static void note_read(void *context, const Expr *expr) {
+  if (expr->op == OP_READ) *(bool *)context = true;
+}
+
+bool condition_is_on_indices(const Expr *condition) {
+  bool has_read = false;
+  expr_visit(condition, note_read, &has_read);
+  return !has_read;
+}

@@ -24,6 +24,9 @@ const Expr **conjuncts(Arena *arena, const Expr *condition, int *out_count);
 /* a and b, where NULL means true. */
 const Expr *conjunction(Arena *arena, const Expr *a, const Expr *b);
 
+/* It reads no tensor. A condition on data may be read where the guard holds only, so it stays inside of the guard. */
+bool condition_is_on_indices(const Expr *condition);
+
 /* Splits a guard into low <= index < high, in terms of what else it compares the index with, and the rest, which is returned. *out_low
  * and *out_high are left NULL where nothing bounds the index. */
 const Expr *condition_bounds(Arena *arena, const Expr *guard, int index, const Expr **out_low, const Expr **out_high);

@@ -100,8 +100,6 @@ static const Expr *inlined(const Classifier *classifier, const Expr *expr) {
 
 /* ---- places ----------------------------------------------------------------------------------------------------------- */
 
-static bool is_plain(const Expr *expr, IndexId index) { return expr->op == OP_INDEX && expr->id == index; }
-
 static RecurrenceState *state_of(const Classifier *classifier, TensorId tensor) {
   for (int n = 0; n < classifier->recurrence->state_count; n++)
     if (classifier->recurrence->states[n].tensor == tensor) return &classifier->recurrence->states[n];
@@ -123,7 +121,7 @@ static void place_term(Classifier *classifier, RecurrenceState *row, const FormT
     if (q == source->axis) continue;
     int match = NONE;
     for (int p = 0; p < row_rank; p++)
-      if (p != row->axis && is_plain(term->read->args[q], equation->indices[p])) match = p;
+      if (p != row->axis && expr_is_index(term->read->args[q], equation->indices[p])) match = p;
     if (match == NONE) {
       mix(classifier, source, q);
       Affine affine;

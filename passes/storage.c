@@ -28,12 +28,6 @@ static void note_read_depth(void *context, const Expr *expr) {
   }
 }
 
-static void visit_parts(const Equation *equation, ExprVisit *visit, void *context) {
-  if (equation->value) expr_visit(equation->value, visit, context);
-  if (equation->guard) expr_visit(equation->guard, visit, context);
-  if (equation->body) expr_visit(equation->body, visit, context);
-}
-
 typedef struct FoldSearch {
   TensorId tensor;
   int axis;
@@ -58,7 +52,7 @@ static bool can_fold(Lowering *lowering, const ScheduleNode *loop, int member) {
     while (at < loop->member_count && loop->members[at] != n) at++;
     search.here = NULL;
     if (at < loop->member_count) search.here = expr_index(lowering->arena, program->equations[n].indices[loop->axes[at]]);
-    visit_parts(&program->equations[n], check_fold, &search);
+    equation_visit(&program->equations[n], check_fold, &search);
   }
   return !search.fails;
 }
@@ -71,7 +65,7 @@ static void plan_nodes(Lowering *lowering, const ScheduleNode *nodes, int depth)
       const Equation *equation = &program->equations[node->members[m]];
       note_depth(lowering, equation->target, node->axes[m], depth);
       StorageWalk walk = {lowering, equation, equation->indices[node->axes[m]], depth};
-      visit_parts(equation, note_read_depth, &walk);
+      equation_visit(equation, note_read_depth, &walk);
       if (can_fold(lowering, node, m)) lowering->is_folded[equation->target * MOST_AXES + node->axes[m]] = true;
     }
     plan_nodes(lowering, node->body, depth + 1);

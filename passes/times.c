@@ -72,12 +72,6 @@ static void note_time(void *context, const Expr *expr) {
   }
 }
 
-static void visit_equation(const Equation *equation, ExprVisit *visit, void *context) {
-  if (equation->value) expr_visit(equation->value, visit, context);
-  if (equation->guard) expr_visit(equation->guard, visit, context);
-  if (equation->body) expr_visit(equation->body, visit, context);
-}
-
 static void spread_axes(Search *search) {
   const Program *program = search->times->program;
   do {
@@ -85,7 +79,7 @@ static void spread_axes(Search *search) {
     for (int n = program->equation_count - 1; n >= 0; n--) {
       if (search->times->axis[program->equations[n].target] < 0) continue;
       search->time = times_index(search->times, &program->equations[n]);
-      visit_equation(&program->equations[n], note_time, search);
+      equation_visit(&program->equations[n], note_time, search);
     }
   } while (search->changed);
 }
@@ -352,7 +346,7 @@ static void check_reduction(Search *search, IndexId index) {
   if (!times_is_stream(search->times, program->indices[index].high) && !times_is_stream(search->times, program->indices[index].low)) return;
   if (search->time != NONE && search->is_long[index] && ends_at_time(search, index)) return;
   ReadSearch reads = {.index = index};
-  visit_equation(search->equation, find_read, &reads);
+  equation_visit(search->equation, find_read, &reads);
   const char *target = target_name(search);
   if (!reads.found)
     refuse(search, search->equation->source, arena_format(program->arena, "'%s' depends on the length of the whole sequence", target));
@@ -415,7 +409,7 @@ Times *times_find(Program *program) {
   } while (search.changed);
   for (int n = 0; n < program->equation_count; n++) {
     enter(&search, &program->equations[n]);
-    if (search.time != NONE && !times->reason[search.equation->target]) visit_equation(search.equation, note_grown, &search);
+    if (search.time != NONE && !times->reason[search.equation->target]) equation_visit(search.equation, note_grown, &search);
   }
   return times;
 }

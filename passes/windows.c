@@ -72,12 +72,6 @@ static void find_candidates(void *context, const Expr *expr) {
   for (int64_t window = constant - 1; window <= constant + 1; window++) add_candidate(search, window);
 }
 
-static void visit_equation(const Equation *equation, ExprVisit *visit, void *context) {
-  if (equation->value) expr_visit(equation->value, visit, context);
-  if (equation->guard) expr_visit(equation->guard, visit, context);
-  if (equation->body) expr_visit(equation->body, visit, context);
-}
-
 static void find_widths(Search *search) {
   const Program *program = search->program;
   int reductions = program->equation_count * WINDOW_REDUCTIONS;
@@ -150,7 +144,7 @@ static void look_at_all(Search *search) {
     search->number = n;
     search->time = times_index(search->times, equation);
     search->is_long = times_long_indices(search->times, equation);
-    visit_equation(equation, look_at_read, search);
+    equation_visit(equation, look_at_read, search);
   }
 }
 
@@ -163,7 +157,7 @@ Windows *windows_find(Program *program, const Times *times) {
   search.parent = ARENA_ARRAY(arena, int, axes + reductions);
   search.width = ARENA_ARRAY(arena, int64_t, axes + reductions);
   for (int n = 0; n < axes + reductions; n++) search.parent[n] = n;
-  for (int n = 0; n < program->equation_count; n++) visit_equation(&program->equations[n], find_candidates, &search);
+  for (int n = 0; n < program->equation_count; n++) equation_visit(&program->equations[n], find_candidates, &search);
   find_widths(&search);
   look_at_all(&search);
   search.is_second = true;

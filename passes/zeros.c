@@ -17,16 +17,6 @@ typedef struct Zeros {
   bool changed;
 } Zeros;
 
-static void find_read(void *context, const Expr *expr) {
-  if (expr->op == OP_READ) *(bool *)context = true;
-}
-
-static bool is_on_indices(const Expr *condition) {
-  bool has_read = false;
-  expr_visit(condition, find_read, &has_read);
-  return !has_read;
-}
-
 static const Expr *nonzero_of(Zeros *zeros, const Expr *expr);
 
 static const Expr *nonzero_of_read(Zeros *zeros, const Expr *expr);
@@ -67,7 +57,7 @@ static const Expr *nonzero_of(Zeros *zeros, const Expr *expr) {
   case OP_ADD:
   case OP_SUB: return in_both(arena, nonzero_of(zeros, expr->args[0]), nonzero_of(zeros, expr->args[1]));
   case OP_SELECT:
-    if (!expr_is_number(expr->args[2], 0) || !is_on_indices(expr->args[0])) return NULL;
+    if (!expr_is_number(expr->args[2], 0) || !condition_is_on_indices(expr->args[0])) return NULL;
     return conjunction(arena, expr->args[0], without(arena, nonzero_of(zeros, expr->args[1]), expr->args[0]));
   case OP_READ: return nonzero_of_read(zeros, expr);
   default: return NULL;
@@ -86,7 +76,7 @@ static const Expr *nonzero_of_tensor(Zeros *zeros, TensorId tensor) {
     int count;
     const Expr **parts = conjuncts(program->arena, conjunction(program->arena, equation->guard, nonzero_of(zeros, equation->body)), &count);
     for (int n = 0; n < count; n++) { /* what holds for all terms or for none */
-      bool is_outer = is_on_indices(parts[n]);
+      bool is_outer = condition_is_on_indices(parts[n]);
       for (int k = 0; k < equation->reduce_count; k++) is_outer &= !expr_uses_index(parts[n], equation->reduce_indices[k]);
       if (is_outer) found = conjunction(program->arena, found, parts[n]);
     }
@@ -103,7 +93,7 @@ static const Expr *nonzero_of_read(Zeros *zeros, const Expr *expr) {
   const Equation *equation = program_definition(program, expr->id);
   const Expr **by = ARENA_ARRAY(program->arena, const Expr *, program->index_count);
   for (int n = 0; n < expr->arg_count; n++) {
-    if (!is_on_indices(expr->args[n])) return NULL;
+    if (!condition_is_on_indices(expr->args[n])) return NULL;
     by[equation->indices[n]] = expr->args[n];
   }
   Ranges ranges = program_ranges(program);
@@ -119,7 +109,7 @@ static const Expr *merge_conditions(void *context, const Expr *expr) {
   const Expr *a = expr->args[0], *b = expr->arg_count > 1 ? expr->args[1] : NULL;
   bool a_selects = a->op == OP_SELECT && expr_is_number(a->args[2], 0), b_selects = b && b->op == OP_SELECT && expr_is_number(b->args[2], 0);
   const Expr *condition = a_selects ? a->args[0] : b_selects ? b->args[0] : NULL;
-  if (!condition || (b_selects && expr->op == OP_DIV) || !is_on_indices(condition)) return expr;
+  if (!condition || (b_selects && expr->op == OP_DIV) || !condition_is_on_indices(condition)) return expr;
   if (a_selects && b_selects && !expr_equal(a->args[0], b->args[0])) return expr;
   if (is_sum && (!a_selects || !b_selects)) return expr;
   const Expr *args[2] = {a_selects ? a->args[1] : a, b_selects ? b->args[1] : b};
@@ -143,7 +133,7 @@ static void guard_sum(Zeros *zeros, Equation *equation) {
   for (int n = 0; n < count; n++) {
     bool is_inner = false;
     for (int k = 0; k < equation->reduce_count; k++) is_inner |= expr_uses_index(parts[n], equation->reduce_indices[k]);
-    if (is_inner && is_on_indices(parts[n])) more = conjunction(arena, more, parts[n]);
+    if (is_inner && condition_is_on_indices(parts[n])) more = conjunction(arena, more, parts[n]);
   }
   if (more) {
     equation->guard = conjunction(arena, equation->guard, more);
