@@ -211,3 +211,9 @@ void equation_visit(const Equation *equation, ExprVisit *visit, void *context) {
   if (equation->guard) expr_visit(equation->guard, visit, context);
   if (equation->body) expr_visit(equation->body, visit, context);
 }
+
+bool program_shows(const Program *program, TensorId tensor) {
+  for (int n = 0; n < program->port_count; n++)
+    if (program->ports[n].tensor == tensor) return true;
+  return false;
+}

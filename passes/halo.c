@@ -49,14 +49,8 @@ static TensorId boundary_before(const Program *program, TensorId tensor, int axi
   return NONE;
 }
 
-static bool has_port(const Program *program, TensorId tensor) {
-  for (int n = 0; n < program->port_count; n++)
-    if (program->ports[n].tensor == tensor) return true;
-  return false;
-}
-
 static bool is_known(const Program *program, TensorId tensor) {
-  return program->definition[tensor] != NONE || has_port(program, tensor);
+  return program->definition[tensor] != NONE || program_shows(program, tensor);
 }
 
 SymbolId kernel_symbol(Lowering *lowering, SymbolKind kind) {
@@ -96,7 +90,7 @@ static void plan_window(void *context, const Expr *expr) {
   const Program *program = lowering->program;
   const Expr *outside = expr->op == OP_READ ? expr->outside : NULL;
   const Tensor *before = outside && outside->op == OP_READ ? &program->tensors[outside->id] : NULL;
-  if (!before || before->boundary_of != expr->id || lowering->halos[expr->id].is_there || has_port(program, expr->id)) return;
+  if (!before || before->boundary_of != expr->id || lowering->halos[expr->id].is_there || program_shows(program, expr->id)) return;
   lowering->has_recent = false;
   expr_visit(expr->args[before->boundary_axis], find_recent, lowering);
   if (!lowering->has_recent || before->shape[0].symbol != NONE || !is_known(program, outside->id)) return;
@@ -120,7 +114,7 @@ static void plan_loops(Lowering *lowering, const ScheduleNode *nodes) {
       TensorId target = program->equations[node->members[m]].target, before = boundary_before(program, target, node->axes[m]);
       bool is_folded = lowering->is_folded[target * MOST_AXES + node->axes[m]];
       if (before == NONE || lowering->halos[target].is_there) continue;
-      if ((is_folded && !lowering->is_contracted[target]) || has_port(program, target) || !is_known(program, before)) continue;
+      if ((is_folded && !lowering->is_contracted[target]) || program_shows(program, target) || !is_known(program, before)) continue;
       lowering->halos[target] = (Halo){true, false, false, program->tensors[before].shape[0], node->axes[m], before};
     }
     plan_loops(lowering, node->body);

@@ -67,12 +67,6 @@ static bool is_long_axis(const History *history, TensorId tensor, int axis) {
 
 /* ---- tensors that grow ---------------------------------------------------------------------------------------------- */
 
-static bool has_port(const Program *program, TensorId tensor) {
-  for (int n = 0; n < program->port_count; n++)
-    if (program->ports[n].tensor == tensor) return true;
-  return false;
-}
-
 static bool has_boundary(const Program *program, TensorId tensor, int axis) {
   for (int n = 0; n < program->tensor_count; n++)
     if (program->tensors[n].boundary_of == tensor && program->tensors[n].boundary_axis == axis) return true;
@@ -82,7 +76,7 @@ static bool has_boundary(const Program *program, TensorId tensor, int axis) {
 static void keep(History *history, TensorId tensor, int64_t window) {
   const Program *program = history->program;
   int axis = history->times->axis[tensor], rank = program->tensors[tensor].rank;
-  bool needs_copy = has_port(program, tensor) || program->definition[tensor] == NONE || has_boundary(program, tensor, axis);
+  bool needs_copy = program_shows(program, tensor) || program->definition[tensor] == NONE || has_boundary(program, tensor, axis);
   Keeper *keeper = &history->keepers[tensor];
   keeper->tensor = needs_copy ? program_copy_tensor(history->program, tensor, "seen") : tensor;
   keeper->slots = window ? size_constant(window - 1) : size_symbol(history->position);

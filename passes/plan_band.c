@@ -52,12 +52,6 @@ static bool grows_with_a_square(const Lowering *lowering, TensorId tensor) {
   return axes >= 2;
 }
 
-static bool has_port(const Program *program, TensorId tensor) {
-  for (int n = 0; n < program->port_count; n++)
-    if (program->ports[n].tensor == tensor) return true;
-  return false;
-}
-
 typedef struct ReadSearch {
   const Plan *plan;
   int equation; /* the one that reads */
@@ -76,7 +70,7 @@ static void find_candidates(Plan *plan) {
   for (const ScheduleNode *node = plan->nodes; node; node = node->next) {
     if (node->equation == NONE) continue;
     const Equation *equation = &program->equations[node->equation];
-    bool is_one = grows_with_a_square(plan->lowering, equation->target) && !has_port(program, equation->target) &&
+    bool is_one = grows_with_a_square(plan->lowering, equation->target) && !program_shows(program, equation->target) &&
                   program->tensors[equation->target].boundary_of == NONE && !plan->lowering->is_readout[node->equation];
     plan->is_candidate[equation->target] = is_one;
     any |= is_one;
