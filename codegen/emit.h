@@ -136,6 +136,7 @@ void emit_tile(Emitter *emitter, const Statement *statement);
 
 /* ---- math.c: `x` (and `y`) float or a vector of it */
 LLVMValueRef emit_exp(Emitter *emitter, LLVMValueRef x);
+LLVMValueRef emit_exp2(Emitter *emitter, LLVMValueRef x);
 LLVMValueRef emit_expm1(Emitter *emitter, LLVMValueRef x);
 LLVMValueRef emit_tanh(Emitter *emitter, LLVMValueRef x);
 LLVMValueRef emit_sigmoid(Emitter *emitter, LLVMValueRef x);

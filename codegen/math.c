@@ -36,27 +36,84 @@ static LLVMValueRef exp_minus_one(Emitter *emitter, LLVMValueRef r) {
   return emit_multiply_add(emitter, math_polynomial(emitter, r, 6, coefficients), square, r);
 }
 
+/* Whether the value is a vector of 512 bits, for which there are instructions of their own. */
+static bool is_of_512_bits(const Emitter *emitter, LLVMValueRef x) {
+  const Codegen *codegen = emitter->codegen;
+  bool is_vector = LLVMGetTypeKind(LLVMTypeOf(x)) == LLVMVectorTypeKind;
+  return is_vector && codegen->machine.lanes == 16 && !strncmp(codegen->triple, "x86_64-", 7);
+}
+
+/* power * 2^floor(n). */
+static LLVMValueRef scale_512(Emitter *emitter, LLVMValueRef power, LLVMValueRef n) {
+  LLVMValueRef all = LLVMConstAllOnes(LLVMInt16TypeInContext(emitter->codegen->context)),
+               rounding = LLVMConstInt(emitter->codegen->type_i32, 4, false);
+  return emit_intrinsic(emitter, "llvm.x86.avx512.mask.scalef.ps.512", 0, NULL, 5,
+                        (LLVMValueRef[]){power, n, power, all, rounding});
+}
+
 /* power * 2^n for any n, in one instruction where there is one, else in two factors: 2^n itself may be out of range. */
 static LLVMValueRef scale_by_power(Emitter *emitter, LLVMValueRef power, Reduced reduced) {
-  const Codegen *codegen = emitter->codegen;
   LLVMBuilderRef builder = emitter->builder;
-  bool is_vector = LLVMGetTypeKind(LLVMTypeOf(power)) == LLVMVectorTypeKind;
-  if (is_vector && codegen->machine.lanes == 16 && !strncmp(codegen->triple, "x86_64-", 7)) {
-    LLVMValueRef all = LLVMConstAllOnes(LLVMInt16TypeInContext(codegen->context)),
-                 rounding = LLVMConstInt(codegen->type_i32, 4, false);
-    return emit_intrinsic(emitter, "llvm.x86.avx512.mask.scalef.ps.512", 0, NULL, 5,
-                          (LLVMValueRef[]){power, reduced.n_real, power, all, rounding});
-  }
+  if (is_of_512_bits(emitter, power)) return scale_512(emitter, power, reduced.n_real);
   LLVMValueRef half = LLVMBuildAShr(builder, reduced.n, math_integer(emitter, reduced.n, 1), "");
   power = math_mul(emitter, power, math_power_of_two(emitter, half));
   return math_mul(emitter, power, math_power_of_two(emitter, LLVMBuildSub(builder, reduced.n, half, "")));
 }
 
+/* 2^(n + r) from n, a multiple of 1/16 that `shifted` holds in its lowest bits, and the part after the first term of 2^r or exp(r),
+ * q * r. The powers 2^(0/16) ... 2^(15/16) are one register: a permutation looks them up. */
+static LLVMValueRef power_of_sixteenths(Emitter *emitter, LLVMValueRef shifted, LLVMValueRef n, LLVMValueRef r, LLVMValueRef q) {
+  enum { POWERS = 16 };
+  LLVMValueRef powers[POWERS];
+  for (int k = 0; k < POWERS; k++) powers[k] = LLVMConstReal(emitter->codegen->type_f32, exp2((double)k / POWERS));
+  LLVMValueRef power = emit_intrinsic(emitter, "llvm.x86.avx512.permvar.sf.512", 0, NULL, 2,
+                                      (LLVMValueRef[]){LLVMConstVector(powers, POWERS), math_bits(emitter, shifted)});
+  return scale_512(emitter, emit_multiply_add(emitter, math_mul(emitter, power, r), q, power), n);
+}
+
+/* 1.5 * 2^19: adding it rounds to a multiple of 1/16. */
+static const double sixteenths_magic = 786432.0;
+
+/* Six multiplications; what else there is runs beside them on the processors that have these vectors. */
+static LLVMValueRef exp_512(Emitter *emitter, LLVMValueRef x) {
+  static const double coefficients[] = {1.6666960501e-1, 5.0001469177e-1, 1};
+  x = math_clamp(emitter, x, -110, 90);
+  LLVMValueRef magic = math_number(emitter, x, sixteenths_magic);
+  LLVMValueRef shifted = emit_multiply_add(emitter, x, math_number(emitter, x, 1.44269504088896341), magic);
+  LLVMValueRef n = math_sub(emitter, shifted, magic);
+  LLVMValueRef r = emit_multiply_add(emitter, n, math_number(emitter, x, -0.693359375), x);
+  r = emit_multiply_add(emitter, n, math_number(emitter, x, 2.12194440054690583e-4), r);
+  return power_of_sixteenths(emitter, shifted, n, r, math_polynomial(emitter, r, 3, coefficients));
+}
+
 /* At most 1.1 ulp */
 LLVMValueRef emit_exp(Emitter *emitter, LLVMValueRef x) {
+  if (is_of_512_bits(emitter, x)) return exp_512(emitter, x);
   Reduced reduced = reduce_exponent(emitter, math_clamp(emitter, x, -110, 90));
   LLVMValueRef power = math_add(emitter, exp_minus_one(emitter, reduced.r), math_number(emitter, x, 1));
   return scale_by_power(emitter, power, reduced);
+}
+
+static LLVMValueRef exp2_512(Emitter *emitter, LLVMValueRef x) {
+  static const double coefficients[] = {5.5505085252e-2, 2.4023355157e-1, 6.9314718056e-1};
+  x = math_clamp(emitter, x, -160, 130);
+  LLVMValueRef magic = math_number(emitter, x, sixteenths_magic);
+  LLVMValueRef shifted = math_add(emitter, x, magic), n = math_sub(emitter, shifted, magic), r = math_sub(emitter, x, n);
+  return power_of_sixteenths(emitter, shifted, n, r, math_polynomial(emitter, r, 3, coefficients));
+}
+
+/* At most 1.1 ulp. 2^x = 2^n 2^r with |r| <= 1/2; nothing is lost in r, as there is in exp. */
+LLVMValueRef emit_exp2(Emitter *emitter, LLVMValueRef x) {
+  static const double coefficients[] = {
+      1.5453162942e-4, 1.3390863365e-3, 9.6180825573e-3, 5.5503571142e-2, 2.4022650761e-1, 6.9314718803e-1, 1};
+  if (is_of_512_bits(emitter, x)) return exp2_512(emitter, x);
+  x = math_clamp(emitter, x, -160, 130);
+  LLVMValueRef magic = math_number(emitter, x, 12582912.0), shifted = math_add(emitter, x, magic),
+               n = math_sub(emitter, shifted, magic);
+  LLVMValueRef exponent = LLVMBuildSub(emitter->builder, math_bits(emitter, shifted),
+                                       math_integer(emitter, math_bits(emitter, shifted), 0x4b400000), "");
+  LLVMValueRef power = math_polynomial(emitter, math_sub(emitter, x, n), 7, coefficients);
+  return scale_by_power(emitter, power, (Reduced){.n = exponent, .n_real = n});
 }
 
 /* At most 1.6 ulp. Computed in halves, as 2^n may be out of range: 2 (2^(n-1) (exp(r) - 1) + (2^(n-1) - 1/2)), exact for n = 0. */

@@ -131,6 +131,7 @@ static LLVMValueRef emit_real(Emitter *emitter, Op op, LLVMValueRef a, LLVMValue
   case OP_FLOOR: return call_same(emitter, "llvm.floor", a);
   case OP_SQRT: return call_same(emitter, "llvm.sqrt", a);
   case OP_EXP: return emit_exp(emitter, a);
+  case OP_EXP2: return emit_exp2(emitter, a);
   case OP_EXPM1: return emit_expm1(emitter, a);
   case OP_LOG: return emit_log(emitter, a);
   case OP_LOG1P: return emit_log1p(emitter, a);

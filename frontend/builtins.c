@@ -25,6 +25,7 @@ static const Builtin builtins[] = {
     {"floor", 1, 1, BUILTIN_OP, OP_FLOOR, REDUCE_NONE},
     {"sqrt", 1, 1, BUILTIN_OP, OP_SQRT, REDUCE_NONE},
     {"exp", 1, 1, BUILTIN_OP, OP_EXP, REDUCE_NONE},
+    {"exp2", 1, 1, BUILTIN_OP, OP_EXP2, REDUCE_NONE},
     {"expm1", 1, 1, BUILTIN_OP, OP_EXPM1, REDUCE_NONE},
     {"log", 1, 1, BUILTIN_OP, OP_LOG, REDUCE_NONE},
     {"log1p", 1, 1, BUILTIN_OP, OP_LOG1P, REDUCE_NONE},

@@ -193,7 +193,7 @@ static Value evaluate_apply(Elaboration *elaboration, Scope *scope, const Node *
     const char *name;
     double (*function)(double);
   } functions[] = {{"sqrt", sqrt}, {"exp", exp}, {"log", log},     {"abs", fabs},   {"tanh", tanh},
-                   {"sin", sin},   {"cos", cos}, {"log1p", log1p}, {"expm1", expm1}};
+                   {"sin", sin},   {"cos", cos}, {"log1p", log1p}, {"expm1", expm1}, {"exp2", exp2}};
   if (node->body.count && !strcmp(node->text, "max")) return evaluate_minimum(elaboration, scope, node, with_defaults, 1);
   if (node->body.count && !strcmp(node->text, "min")) return evaluate_minimum(elaboration, scope, node, with_defaults, -1);
   bool is_list = node->body.count == 1 && node->body.nodes[0]->kind == NODE_NAME && !strncmp(node->body.nodes[0]->text, "config.", 7);

@@ -30,6 +30,7 @@ static bool real_constant(Op op, double a, double b, double *out_value) {
   case OP_FLOOR: *out_value = floor(a); return true;
   case OP_SQRT: *out_value = sqrt(a); return true;
   case OP_EXP: *out_value = exp(a); return true;
+  case OP_EXP2: *out_value = exp2(a); return true;
   case OP_EXPM1: *out_value = expm1(a); return true;
   case OP_LOG: *out_value = log(a); return true;
   case OP_LOG1P: *out_value = log1p(a); return true;

@@ -252,6 +252,7 @@ static const double *apply_unary(Interpreter *interpreter, Node *node, int count
   case OP_FLOOR: FOR_LANES(floor(a[i]));
   case OP_SQRT: FOR_LANES(sqrt(a[i]));
   case OP_EXP: FOR_LANES(exp(a[i]));
+  case OP_EXP2: FOR_LANES(exp2(a[i]));
   case OP_EXPM1: FOR_LANES(expm1(a[i]));
   case OP_LOG: FOR_LANES(log(a[i]));
   case OP_LOG1P: FOR_LANES(log1p(a[i]));

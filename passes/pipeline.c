@@ -107,6 +107,7 @@ static void optimise(Runner *runner, const char *what, Program *program) {
   run(runner, "common", what, program);
   run(runner, "order_sums", what, program);
   run(runner, "dead", what, program);
+  run(runner, "base_two", what, program);
   run(runner, "hoist", what, program); /* after the others have made expressions small */
   run(runner, "common", what, program);
   run(runner, "dead", what, program);

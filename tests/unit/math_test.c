@@ -27,6 +27,7 @@ static double sigmoid(double x) { return 1 / (1 + exp(-x)); }
 
 static const Function functions[] = {
     {"exp(x[i])", exp, -INFINITY, INFINITY, 1.1}, {"expm1(x[i])", expm1, -INFINITY, INFINITY, 1.6},
+    {"exp2(x[i])", exp2, -INFINITY, INFINITY, 1.1},
     {"log(x[i])", log, -1, INFINITY, 0.9},        {"log1p(x[i])", log1p, -2, INFINITY, 1.6},
     {"tanh(x[i])", tanh, -INFINITY, INFINITY, 2}, {"sigmoid(x[i])", sigmoid, -INFINITY, INFINITY, 2},
     {"sin(x[i])", sin, -1e4, 1e4, 1.7},           {"cos(x[i])", cos, -1e4, 1e4, 1.7},
