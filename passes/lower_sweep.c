@@ -3,7 +3,8 @@
  */
 #include "passes/lower.h"
 
-enum { SWEEP_CHUNK = 1024 }; /* elements of the state in one item of work */
+/* Elements of the state in one item of work. One that is held is not in the cache, and longer runs of memory at each step count for more. */
+enum { SWEEP_CHUNK = 1024, HELD_CHUNK = 2048 };
 
 typedef struct Sweeping Sweeping;
 struct Sweeping {
@@ -84,20 +85,20 @@ static void emit_part(Lowering *lowering, Unit *unit) {
 
 static int64_t constant_extent(const Lowering *lowering, TensorId tensor, int axis) {
   Size size = lowering->program->tensors[tensor].shape[axis];
-  return size.symbol == NONE ? size.constant : SWEEP_CHUNK;
+  return size.symbol == NONE ? size.constant : HELD_CHUNK;
 }
 
-/* How many of the chunked axis make about SWEEP_CHUNK elements of the first target. */
+/* How many of the chunked axis make about as many elements of the first target as one item takes. */
 static int64_t chunk_size(const Lowering *lowering, const Sweep *sweep) {
   TensorId first = lowering->program->equations[sweep->equations[0]].target;
   int rank = lowering->program->tensors[first].rank;
-  int64_t elements = 1;
+  int64_t elements = 1, wanted = sweep->is_held ? HELD_CHUNK : SWEEP_CHUNK;
   for (int axis = 0; axis < rank; axis++) {
     bool is_inner = axis != sweep->axes[0] && !lowering->depth[first * MOST_AXES + axis];
     for (int s = 0; s < sweep->shared_count; s++) is_inner &= sweep->shared[s] != axis;
-    if (is_inner && elements < SWEEP_CHUNK) elements *= constant_extent(lowering, first, axis);
+    if (is_inner && elements < wanted) elements *= constant_extent(lowering, first, axis);
   }
-  return elements >= SWEEP_CHUNK ? 1 : (SWEEP_CHUNK + elements - 1) / elements;
+  return elements >= wanted ? 1 : (wanted + elements - 1) / elements;
 }
 
 static void emit_equation(Lowering *lowering, Sweeping *sweeping, int number, const IndexId *shared) {
