@@ -244,7 +244,7 @@ static void find_rows(Tile *tile) {
   const Statement *statement = tile->statement;
   if (!statement->has_rows_in_place) {
     tile->a[0] = emit_uniform_address(emitter, statement->a_buffer, statement->a_indices);
-    tile->a_stride = emitter->strides[statement->a_buffer][statement->a_rank - 2];
+    tile->a_stride = emitter->strides[statement->a_buffer][statement->a_depth_axis];
     return;
   }
   LLVMTypeRef i64 = emitter->codegen->type_i64;

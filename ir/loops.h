@@ -110,7 +110,8 @@ struct Statement {
 
   /* TILE: C[row0 + r, column0 + c] = value + sum over k in 0 .. depth of A[k, r] * B[k, c]
    * for r < tile_rows with row0 + r < row_limit and c < tile_vectors * lanes with column0 + c < column_limit.
-   * A is packed [.., depth, tile_rows], B is packed [.., depth, tile_vectors * lanes]; both padded, so loads need no guard.
+   * A is [.., depth, .., tile_rows] with the depth along a_depth_axis, B is packed [.., depth, tile_vectors * lanes]; both padded, so
+   * loads need no guard.
    * With has_rows_in_place A is read where it lies, as [.., depth] for each row: a_indices are in terms of row_index, and memory
    * has stride 1 along the terms. Rows past the limit are read as the last one.
    * `indices` (C, buffer) and `value` are in terms of row_index and column_index; C and the loads of `value` have
@@ -122,6 +123,7 @@ struct Statement {
   int a_rank, b_rank;
   const Expr **a_indices, **b_indices; /* of the first element; packed, the last two are the k at which to start and 0 */
   bool has_rows_in_place;
+  int a_depth_axis; /* without rows in place: of A; the last but one of panels */
   /* The same panels of B, packed once for many calls: used instead of b_buffer where they are given. NONE: there are none. */
   BufferId packed_buffer;
   int packed_rank;

@@ -171,6 +171,8 @@ static Statement *parse_tile(KernelParser *parser) {
   reader_expect(reader, "left");
   tile->has_rows_in_place = reader_accept(reader, "rows");
   tile->a_indices = parse_place(parser, &tile->a_buffer, &tile->a_rank);
+  tile->a_depth_axis = tile->a_rank - 2;
+  if (!tile->has_rows_in_place && reader_accept(reader, "axis")) tile->a_depth_axis = reader_count(reader);
   reader_expect(reader, "right");
   tile->b_indices = parse_place(parser, &tile->b_buffer, &tile->b_rank);
   if (reader_accept(reader, "or")) tile->packed_indices = parse_place(parser, &tile->packed_buffer, &tile->packed_rank);

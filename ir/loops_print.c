@@ -107,6 +107,7 @@ static void print_tile(const Printer *printer, ExprPrinter *exprs, const Stateme
   expr_printer_print(exprs, tile->depth);
   text_format(text, "\n%*sleft %s", indent + 2, "", tile->has_rows_in_place ? "rows " : "");
   expr_printer_access(exprs, tile->a_buffer, tile->a_rank, tile->a_indices, NULL, NULL);
+  if (!tile->has_rows_in_place && tile->a_depth_axis != tile->a_rank - 2) text_format(text, " axis %d", tile->a_depth_axis);
   text_format(text, "\n%*sright ", indent + 2, "");
   expr_printer_access(exprs, tile->b_buffer, tile->b_rank, tile->b_indices, NULL, NULL);
   if (tile->packed_buffer != NONE) {

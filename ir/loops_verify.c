@@ -209,7 +209,10 @@ static void check_tile(Verifier *verifier, const Statement *tile) {
   if (!verifier->message && tile->b_rank >= 2 && !expr_is_integer(tile->b_indices[tile->b_rank - 1], 0))
     fail(verifier, "the last index of '%s' is not 0", verifier->kernel->buffers[tile->b_buffer].name);
   if (tile->packed_buffer != NONE) check_operand(verifier, tile->packed_buffer, tile->packed_rank, tile->packed_indices, true);
-  if (!tile->has_rows_in_place) check_operand(verifier, tile->a_buffer, tile->a_rank, tile->a_indices, true);
+  if (!tile->has_rows_in_place) {
+    check_operand(verifier, tile->a_buffer, tile->a_rank, tile->a_indices, true);
+    if (tile->a_depth_axis < 0 || tile->a_depth_axis >= tile->a_rank) fail(verifier, "the depth of a tile along axis %d of %d", tile->a_depth_axis, tile->a_rank);
+  }
   if (!bind_index(verifier, tile->row_index)) return;
   if (tile->has_rows_in_place) check_operand(verifier, tile->a_buffer, tile->a_rank, tile->a_indices, false);
   if (!bind_index(verifier, tile->column_index)) return;

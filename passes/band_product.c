@@ -13,8 +13,8 @@ typedef struct BandProduct {
   Product product;
   Unit unit;
   IndexId row, column, term;  /* of the unit; the rows of tiles */
-  int row_axis;
   bool is_sum;                /* over the rows of the band */
+  int depth_axis;             /* then: of the factor in place, where the terms stand */
   Columns terms;              /* what the guard leaves of them, by Banding.row */
   const Expr *tile_low, *tile_high; /* rows of the tiles */
 } BandProduct;
@@ -117,7 +117,6 @@ static bool find_indices(BandProduct *band) {
   band->is_sum = rows == NONE;
   if (count != 2 || unit->reduce_count != 1) return false;
   if (!band->is_sum && axes[0] != rows) return false;
-  band->row_axis = axes[0];
   band->row = unit->axes[axes[0]].index;
   band->column = unit->axes[axes[1]].index;
   band->term = unit->reduce_indices[0];
@@ -270,6 +269,7 @@ static void emit_tiles(BandProduct *band, const Product *packed, Columns columns
     tile->a_buffer = load->id;
     tile->a_rank = load->arg_count;
     tile->a_indices = load->args;
+    tile->a_depth_axis = band->depth_axis;
   } else {
     tile->a_buffer = product->a_panels;
     tile->a_rank = 3;
@@ -277,6 +277,7 @@ static void emit_tiles(BandProduct *band, const Product *packed, Columns columns
     tile->a_indices[0] = expr_index(arena, row_panel);
     tile->a_indices[1] = b_first;
     tile->a_indices[2] = zero;
+    tile->a_depth_axis = 1;
   }
   const Expr *rows = ceil_quotient(lowering, difference(lowering, band->tile_high, band->tile_low), product->tile_rows);
   Statement *work = statement_loop(kernel, LOOP_SEQUENTIAL, row_panel, zero, rows, tile);
@@ -335,8 +336,8 @@ static bool emit_sum(BandProduct *band) {
   bool is_in_place = is_block_read(lowering, product->a) &&
                      band_shifted_index(lowering, product->a->args[band_column_axis(lowering, product->a->id)], &shift) == band->row;
   if (!is_in_place || expr_uses_index(product->b, band->row)) return false;
-  int depth_axis = product->a->arg_count - 2; /* where tiles look for it */
-  if (product->a->args[depth_axis]->op != OP_INDEX || product->a->args[depth_axis]->id != band->term) return false;
+  band->depth_axis = band_row_axis(lowering, band_number(lowering, product->a->id));
+  if (!expr_is_index(product->a->args[band->depth_axis], band->term)) return false;
   product->a_panels = NONE;
   const Expr *extent = extent_of(lowering, band->column);
   product->column_panels = product_panel_count(lowering, extent, product->tile_columns, "column_panels");
@@ -349,8 +350,7 @@ static bool emit_sum(BandProduct *band) {
   const Expr *last = difference(lowering, banding->high, integer(lowering, 1));
   Columns rows = band_shift(lowering, needed, expr_unary(lowering->arena, OP_NEG, shift));
   rows = band_block_columns(lowering, rows, band->row, banding->low, last);
-  const Expr *height = integer(lowering, product->tile_rows);
-  band->tile_low = expr_binary(lowering->arena, OP_MUL, expr_binary(lowering->arena, OP_QUOTIENT, rows.low, height), height);
+  band->tile_low = rows.low; /* what lies before is of another block */
   band->tile_high = rows.high;
   const Index *columns = &lowering->kernel->indices[band->column];
   emit_tiles(band, NULL, (Columns){size_expr(lowering->arena, columns->low), size_expr(lowering->arena, columns->high)});

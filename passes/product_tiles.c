@@ -36,6 +36,7 @@ static void place_row_panel(const Product *product, Statement *tile, IndexId row
   tile->a_indices[at++] = expr_index(lowering->arena, row_panel);
   while (at < tile->a_rank) tile->a_indices[at++] = integer(lowering, 0);
   tile->a_indices[at - 2] = start;
+  tile->a_depth_axis = at - 2;
 }
 
 static void place_rows(const Product *product, Statement *tile, const Expr *start) {
