@@ -142,6 +142,7 @@ LLVMValueRef emit_tanh(Emitter *emitter, LLVMValueRef x);
 LLVMValueRef emit_sigmoid(Emitter *emitter, LLVMValueRef x);
 LLVMValueRef emit_log(Emitter *emitter, LLVMValueRef x);
 LLVMValueRef emit_log1p(Emitter *emitter, LLVMValueRef x);
+LLVMValueRef emit_log1p_of_exp(Emitter *emitter, LLVMValueRef x); /* log1p(exp(x)) for x <= 0 */
 LLVMValueRef emit_sin(Emitter *emitter, LLVMValueRef x);
 LLVMValueRef emit_cos(Emitter *emitter, LLVMValueRef x);
 LLVMValueRef emit_erf(Emitter *emitter, LLVMValueRef x);

@@ -71,6 +71,11 @@ bool emit_is_small(const Expr *expr, int limit) {
   return count <= limit;
 }
 
+/* log1p(exp(x)) in one, where x <= 0. */
+static bool is_log1p_of_exp(const Expr *expr) {
+  return expr->op == OP_LOG1P && expr->args[0]->op == OP_EXP && expr_is_at_most_zero(expr->args[0]->args[0]);
+}
+
 static Value emit_node(Emitter *emitter, const Expr *expr) {
   const Codegen *codegen = emitter->codegen;
   Value args[3];
@@ -95,6 +100,10 @@ static Value emit_node(Emitter *emitter, const Expr *expr) {
   }
   case OP_LOAD: return emit_load(emitter, expr);
   default: break;
+  }
+  if (is_log1p_of_exp(expr)) {
+    args[0] = emit_part(emitter, expr->args[0]->args[0]);
+    return (Value){emit_log1p_of_exp(emitter, args[0].value), args[0].is_vector, TYPE_REAL};
   }
   if (op_table[expr->op].arity < 0) internal_error("no code for '%s'", op_table[expr->op].text);
   for (int n = 0; n < expr->arg_count; n++) args[n] = emit_part(emitter, expr->args[n]);

@@ -1,6 +1,6 @@
 /* math.c - functions of one real argument as polynomials in line, the same code for one float and for a vector of them.
  *
- * Nothing is looked up and nothing branches, so they fuse with what surrounds them. Errors are the largest over a dense sweep
+ * Nothing branches, so they fuse with what surrounds them; in wide vectors some look numbers up (math_table.c). Errors are the largest over a dense sweep
  * of all arguments against double precision (tests/unit/math_test.c), in units of the last place (ulp), with and
  * without fused multiply-adds. Results below the smallest normal number may lose bits.
  */
@@ -11,7 +11,6 @@
 /* x = n * ln 2 + r with |r| <= ln 2 / 2. */
 typedef struct Reduced {
   LLVMValueRef n; /* i32 */
-  LLVMValueRef n_real;
   LLVMValueRef r;
 } Reduced;
 
@@ -25,7 +24,7 @@ static Reduced reduce_exponent(Emitter *emitter, LLVMValueRef x) {
   LLVMValueRef r = emit_multiply_add(emitter, n, math_number(emitter, x, -0.693359375), x);
   r = emit_multiply_add(emitter, n, math_number(emitter, x, 2.12194440054690583e-4), r);
   LLVMValueRef bits = math_bits(emitter, shifted);
-  return (Reduced){LLVMBuildSub(emitter->builder, bits, math_integer(emitter, bits, 0x4b400000), ""), n, r};
+  return (Reduced){LLVMBuildSub(emitter->builder, bits, math_integer(emitter, bits, 0x4b400000), ""), r};
 }
 
 /* exp(r) - 1 for |r| <= ln 2 / 2: r + r^2 (1/2 + r (1/6 + ...)), minimax. */
@@ -36,84 +35,38 @@ static LLVMValueRef exp_minus_one(Emitter *emitter, LLVMValueRef r) {
   return emit_multiply_add(emitter, math_polynomial(emitter, r, 6, coefficients), square, r);
 }
 
-/* Whether the value is a vector of 512 bits, for which there are instructions of their own. */
-static bool is_of_512_bits(const Emitter *emitter, LLVMValueRef x) {
-  const Codegen *codegen = emitter->codegen;
-  bool is_vector = LLVMGetTypeKind(LLVMTypeOf(x)) == LLVMVectorTypeKind;
-  return is_vector && codegen->machine.lanes == 16 && !strncmp(codegen->triple, "x86_64-", 7);
-}
-
-/* power * 2^floor(n). */
-static LLVMValueRef scale_512(Emitter *emitter, LLVMValueRef power, LLVMValueRef n) {
-  LLVMValueRef all = LLVMConstAllOnes(LLVMInt16TypeInContext(emitter->codegen->context)),
-               rounding = LLVMConstInt(emitter->codegen->type_i32, 4, false);
-  return emit_intrinsic(emitter, "llvm.x86.avx512.mask.scalef.ps.512", 0, NULL, 5,
-                        (LLVMValueRef[]){power, n, power, all, rounding});
-}
-
-/* power * 2^n for any n, in one instruction where there is one, else in two factors: 2^n itself may be out of range. */
-static LLVMValueRef scale_by_power(Emitter *emitter, LLVMValueRef power, Reduced reduced) {
-  LLVMBuilderRef builder = emitter->builder;
-  if (is_of_512_bits(emitter, power)) return scale_512(emitter, power, reduced.n_real);
-  LLVMValueRef half = LLVMBuildAShr(builder, reduced.n, math_integer(emitter, reduced.n, 1), "");
+/* power * 2^n for any n, in two factors: 2^n itself may be out of range. */
+static LLVMValueRef scale_by_power(Emitter *emitter, LLVMValueRef power, LLVMValueRef n) {
+  LLVMValueRef half = LLVMBuildAShr(emitter->builder, n, math_integer(emitter, n, 1), "");
   power = math_mul(emitter, power, math_power_of_two(emitter, half));
-  return math_mul(emitter, power, math_power_of_two(emitter, LLVMBuildSub(builder, reduced.n, half, "")));
-}
-
-/* 2^(n + r) from n, a multiple of 1/16 that `shifted` holds in its lowest bits, and the part after the first term of 2^r or exp(r),
- * q * r. The powers 2^(0/16) ... 2^(15/16) are one register: a permutation looks them up. */
-static LLVMValueRef power_of_sixteenths(Emitter *emitter, LLVMValueRef shifted, LLVMValueRef n, LLVMValueRef r, LLVMValueRef q) {
-  enum { POWERS = 16 };
-  LLVMValueRef powers[POWERS];
-  for (int k = 0; k < POWERS; k++) powers[k] = LLVMConstReal(emitter->codegen->type_f32, exp2((double)k / POWERS));
-  LLVMValueRef power = emit_intrinsic(emitter, "llvm.x86.avx512.permvar.sf.512", 0, NULL, 2,
-                                      (LLVMValueRef[]){LLVMConstVector(powers, POWERS), math_bits(emitter, shifted)});
-  return scale_512(emitter, emit_multiply_add(emitter, math_mul(emitter, power, r), q, power), n);
-}
-
-/* 1.5 * 2^19: adding it rounds to a multiple of 1/16. */
-static const double sixteenths_magic = 786432.0;
-
-/* Six multiplications; what else there is runs beside them on the processors that have these vectors. */
-static LLVMValueRef exp_512(Emitter *emitter, LLVMValueRef x) {
-  static const double coefficients[] = {1.6666960501e-1, 5.0001469177e-1, 1};
-  x = math_clamp(emitter, x, -110, 90);
-  LLVMValueRef magic = math_number(emitter, x, sixteenths_magic);
-  LLVMValueRef shifted = emit_multiply_add(emitter, x, math_number(emitter, x, 1.44269504088896341), magic);
-  LLVMValueRef n = math_sub(emitter, shifted, magic);
-  LLVMValueRef r = emit_multiply_add(emitter, n, math_number(emitter, x, -0.693359375), x);
-  r = emit_multiply_add(emitter, n, math_number(emitter, x, 2.12194440054690583e-4), r);
-  return power_of_sixteenths(emitter, shifted, n, r, math_polynomial(emitter, r, 3, coefficients));
+  return math_mul(emitter, power, math_power_of_two(emitter, LLVMBuildSub(emitter->builder, n, half, "")));
 }
 
 /* At most 1.1 ulp */
 LLVMValueRef emit_exp(Emitter *emitter, LLVMValueRef x) {
-  if (is_of_512_bits(emitter, x)) return exp_512(emitter, x);
+  if (math_has_tables(emitter, x)) return table_exp(emitter, x);
   Reduced reduced = reduce_exponent(emitter, math_clamp(emitter, x, -110, 90));
   LLVMValueRef power = math_add(emitter, exp_minus_one(emitter, reduced.r), math_number(emitter, x, 1));
-  return scale_by_power(emitter, power, reduced);
-}
-
-static LLVMValueRef exp2_512(Emitter *emitter, LLVMValueRef x) {
-  static const double coefficients[] = {5.5505085252e-2, 2.4023355157e-1, 6.9314718056e-1};
-  x = math_clamp(emitter, x, -160, 130);
-  LLVMValueRef magic = math_number(emitter, x, sixteenths_magic);
-  LLVMValueRef shifted = math_add(emitter, x, magic), n = math_sub(emitter, shifted, magic), r = math_sub(emitter, x, n);
-  return power_of_sixteenths(emitter, shifted, n, r, math_polynomial(emitter, r, 3, coefficients));
+  return scale_by_power(emitter, power, reduced.n);
 }
 
 /* At most 1.1 ulp. 2^x = 2^n 2^r with |r| <= 1/2; nothing is lost in r, as there is in exp. */
 LLVMValueRef emit_exp2(Emitter *emitter, LLVMValueRef x) {
   static const double coefficients[] = {
       1.5453162942e-4, 1.3390863365e-3, 9.6180825573e-3, 5.5503571142e-2, 2.4022650761e-1, 6.9314718803e-1, 1};
-  if (is_of_512_bits(emitter, x)) return exp2_512(emitter, x);
+  if (math_has_tables(emitter, x)) return table_exp2(emitter, x);
   x = math_clamp(emitter, x, -160, 130);
   LLVMValueRef magic = math_number(emitter, x, 12582912.0), shifted = math_add(emitter, x, magic),
                n = math_sub(emitter, shifted, magic);
   LLVMValueRef exponent = LLVMBuildSub(emitter->builder, math_bits(emitter, shifted),
                                        math_integer(emitter, math_bits(emitter, shifted), 0x4b400000), "");
   LLVMValueRef power = math_polynomial(emitter, math_sub(emitter, x, n), 7, coefficients);
-  return scale_by_power(emitter, power, (Reduced){.n = exponent, .n_real = n});
+  return scale_by_power(emitter, power, exponent);
+}
+
+/* For what adds errors of its own. */
+static LLVMValueRef exact_exp(Emitter *emitter, LLVMValueRef x) {
+  return math_has_tables(emitter, x) ? table_exp_exact(emitter, x) : emit_exp(emitter, x);
 }
 
 /* At most 1.6 ulp. Computed in halves, as 2^n may be out of range: 2 (2^(n-1) (exp(r) - 1) + (2^(n-1) - 1/2)), exact for n = 0. */
@@ -129,6 +82,7 @@ LLVMValueRef emit_expm1(Emitter *emitter, LLVMValueRef x) {
 /* At most 2 ulp. With h = (exp(2 |x|) - 1) / 2, which is exact near 0: h / (1 + h) = h - h h / (1 + h), or 1 - 1 / (1 + h) where
  * that is more exact. */
 LLVMValueRef emit_tanh(Emitter *emitter, LLVMValueRef x) {
+  if (math_has_tables(emitter, x)) return table_tanh(emitter, x);
   LLVMValueRef magnitude = math_clamp(emitter, math_abs(emitter, x), 0, 12), one = math_number(emitter, x, 1);
   Reduced reduced = reduce_exponent(emitter, math_add(emitter, magnitude, magnitude));
   LLVMValueRef n = LLVMBuildSub(emitter->builder, reduced.n, math_integer(emitter, reduced.n, 1), "");
@@ -141,12 +95,10 @@ LLVMValueRef emit_tanh(Emitter *emitter, LLVMValueRef x) {
   return math_with_sign(emitter, emit_multiply_add(emitter, minus, quotient, start), x);
 }
 
-/* At most 1.8 ulp. With e = exp(-|x|): 1 - e / (1 + e), times e for negative x, so that small results are exact too. */
+/* At most 1.8 ulp. With e = exp(x) and s the smaller of e and 1: s - s s / (1 + e), so that small results are exact too. */
 LLVMValueRef emit_sigmoid(Emitter *emitter, LLVMValueRef x) {
-  LLVMValueRef one = math_number(emitter, x, 1);
-  LLVMValueRef e = emit_exp(emitter, LLVMBuildFNeg(emitter->builder, math_abs(emitter, x), ""));
-  LLVMValueRef quotient = LLVMBuildFDiv(emitter->builder, e, math_add(emitter, one, e), "");
-  LLVMValueRef start = math_select(emitter, math_compare(emitter, LLVMRealOLT, x, 0), e, one);
+  LLVMValueRef e = exact_exp(emitter, x), start = math_at_most(emitter, e, 1);
+  LLVMValueRef quotient = LLVMBuildFDiv(emitter->builder, start, math_add(emitter, e, math_number(emitter, x, 1)), "");
   return emit_multiply_add(emitter, LLVMBuildFNeg(emitter->builder, start, ""), quotient, start);
 }
 
@@ -214,6 +166,14 @@ LLVMValueRef emit_log1p(Emitter *emitter, LLVMValueRef x) {
   return with_limits(emitter, u, log_of_split(emitter, split));
 }
 
+/* At most 2 ulp: log(1 + e) for e = exp(x), x <= 0. With e <= 1 it needs no reduction: e + e^2 P(e), minimax. */
+LLVMValueRef emit_log1p_of_exp(Emitter *emitter, LLVMValueRef x) {
+  static const double coefficients[] = {-3.31852981e-3, 2.02048402e-2, -5.76649159e-2, 1.06806032e-1, -1.53554246e-1,
+                                        1.96954101e-1,  -2.49585897e-1, 3.33305120e-1, -4.99999315e-1};
+  LLVMValueRef e = exact_exp(emitter, x);
+  return emit_multiply_add(emitter, math_polynomial(emitter, e, 9, coefficients), math_mul(emitter, e, e), e);
+}
+
 /* ---- circular functions */
 
 static LLVMTypeRef double_like(const Emitter *emitter, LLVMValueRef x) {
@@ -268,6 +228,7 @@ LLVMValueRef emit_cos(Emitter *emitter, LLVMValueRef x) { return emit_circular(e
 
 /* At most 1.2 ulp. An odd polynomial near 0, elsewhere 1 - exp(P(|x|)). */
 LLVMValueRef emit_erf(Emitter *emitter, LLVMValueRef x) {
+  if (math_has_tables(emitter, x)) return table_erf(emitter, x);
   static const double near[] = {-5.96761703e-4, 4.99119423e-3, -2.67681349e-2, 1.12819925e-1, -3.76125336e-1, 1.28379166e-1};
   static const double far[] = {-1.72853470e-5, 3.83197126e-4,  -3.88396438e-3, 2.42546219e-2,
                                -1.06777877e-1, -6.34846687e-1, -1.28717512e-1};

@@ -50,12 +50,18 @@ LLVMValueRef math_compare(Emitter *emitter, LLVMRealPredicate predicate, LLVMVal
 }
 
 /* The limit stands first in each comparison, so the processor's minimum and maximum do it in one instruction. */
+LLVMValueRef math_at_least(Emitter *emitter, LLVMValueRef x, double low) {
+  LLVMValueRef lowest = math_number(emitter, x, low);
+  return math_select(emitter, LLVMBuildFCmp(emitter->builder, LLVMRealOGT, lowest, x, ""), lowest, x);
+}
+
+LLVMValueRef math_at_most(Emitter *emitter, LLVMValueRef x, double high) {
+  LLVMValueRef highest = math_number(emitter, x, high);
+  return math_select(emitter, LLVMBuildFCmp(emitter->builder, LLVMRealOLT, highest, x, ""), highest, x);
+}
+
 LLVMValueRef math_clamp(Emitter *emitter, LLVMValueRef x, double low, double high) {
-  LLVMValueRef lowest = math_number(emitter, x, low), highest = math_number(emitter, x, high);
-  LLVMValueRef is_below = LLVMBuildFCmp(emitter->builder, LLVMRealOGT, lowest, x, "");
-  x = math_select(emitter, is_below, lowest, x);
-  LLVMValueRef is_above = LLVMBuildFCmp(emitter->builder, LLVMRealOLT, highest, x, "");
-  return math_select(emitter, is_above, highest, x);
+  return math_at_most(emitter, math_at_least(emitter, x, low), high);
 }
 
 static LLVMTypeRef integer_like(const Emitter *emitter, LLVMTypeRef type) {

@@ -16,7 +16,9 @@ LLVMValueRef math_sub(Emitter *emitter, LLVMValueRef a, LLVMValueRef b);
 LLVMValueRef math_mul(Emitter *emitter, LLVMValueRef a, LLVMValueRef b);
 /* Horner's scheme: coefficients from the highest power to the constant. */
 LLVMValueRef math_polynomial(Emitter *emitter, LLVMValueRef x, int count, const double *coefficients);
-/* Within low .. high; not a number stays so. */
+/* Not a number stays so. */
+LLVMValueRef math_at_least(Emitter *emitter, LLVMValueRef x, double low);
+LLVMValueRef math_at_most(Emitter *emitter, LLVMValueRef x, double high);
 LLVMValueRef math_clamp(Emitter *emitter, LLVMValueRef x, double low, double high);
 LLVMValueRef math_bits(Emitter *emitter, LLVMValueRef x);                           /* as integers of the same width */
 LLVMValueRef math_from_bits(Emitter *emitter, LLVMValueRef bits, LLVMTypeRef type); /* and back */
@@ -25,5 +27,13 @@ LLVMValueRef math_abs(Emitter *emitter, LLVMValueRef x);
 LLVMValueRef math_with_sign(Emitter *emitter, LLVMValueRef magnitude, LLVMValueRef sign);
 LLVMValueRef math_select(Emitter *emitter, LLVMValueRef condition, LLVMValueRef a, LLVMValueRef b);
 LLVMValueRef math_compare(Emitter *emitter, LLVMRealPredicate predicate, LLVMValueRef a, double b);
+
+/* ---- math_table.c */
+bool math_has_tables(const Emitter *emitter, LLVMValueRef x); /* the processor has what the functions below take, and x its width */
+LLVMValueRef table_exp(Emitter *emitter, LLVMValueRef x);
+LLVMValueRef table_exp_exact(Emitter *emitter, LLVMValueRef x);
+LLVMValueRef table_exp2(Emitter *emitter, LLVMValueRef x);
+LLVMValueRef table_tanh(Emitter *emitter, LLVMValueRef x);
+LLVMValueRef table_erf(Emitter *emitter, LLVMValueRef x);
 
 #endif

@@ -82,6 +82,7 @@ bool expr_is_index(const Expr *expr, int index);
 
 /* Same structure (sources are ignored). Commuted arguments differ. */
 bool expr_equal(const Expr *a, const Expr *b);
+bool expr_is_at_most_zero(const Expr *expr); /* a real that its form shows to be so, or not a number */
 unsigned expr_hash(const Expr *expr);
 bool expr_uses_index(const Expr *expr, int index); /* anywhere, also in indices, outsides and guards */
 

@@ -24,6 +24,7 @@ typedef struct Function {
 } Function;
 
 static double sigmoid(double x) { return 1 / (1 + exp(-x)); }
+static double softplus(double x) { return fmax(x, 0) + log1p(exp(-fabs(x))); }
 
 static const Function functions[] = {
     {"exp(x[i])", exp, -INFINITY, INFINITY, 1.1}, {"expm1(x[i])", expm1, -INFINITY, INFINITY, 1.6},
@@ -31,7 +32,7 @@ static const Function functions[] = {
     {"log(x[i])", log, -1, INFINITY, 0.9},        {"log1p(x[i])", log1p, -2, INFINITY, 1.6},
     {"tanh(x[i])", tanh, -INFINITY, INFINITY, 2}, {"sigmoid(x[i])", sigmoid, -INFINITY, INFINITY, 2},
     {"sin(x[i])", sin, -1e4, 1e4, 1.7},           {"cos(x[i])", cos, -1e4, 1e4, 1.7},
-    {"erf(x[i])", erf, -INFINITY, INFINITY, 1.3},
+    {"erf(x[i])", erf, -INFINITY, INFINITY, 1.3}, {"max(x[i], 0.0) + log1p(exp(-abs(x[i])))", softplus, -INFINITY, INFINITY, 2.1},
 };
 
 /* Results below the smallest normal number may be anything below it; what rounds to infinity may be the largest number. */
