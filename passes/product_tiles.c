@@ -139,6 +139,15 @@ static Statement *outer_column_loops(const Product *product, const ProductMaps *
   return body;
 }
 
+/* Where a block begins: blocks differ by one panel at most, so that items are alike and threads end together. */
+static const Expr *block_start(const Lowering *lowering, const Expr *panels, Size blocks, const Expr *block) {
+  Arena *arena = lowering->arena;
+  const Expr *count = size_expr(arena, blocks);
+  if (panels->op == OP_INTEGER && count->op == OP_INTEGER && panels->integer % count->integer == 0)
+    return expr_binary(arena, OP_MUL, block, integer(lowering, panels->integer / count->integer));
+  return expr_binary(arena, OP_QUOTIENT, expr_binary(arena, OP_MUL, block, panels), count);
+}
+
 Statement *product_tiles(Product *product, const ProductMaps *maps) {
   Lowering *lowering = product->lowering;
   Arena *arena = lowering->arena;
@@ -170,8 +179,8 @@ Statement *product_tiles(Product *product, const ProductMaps *maps) {
     innermost->body = statement_loop(kernel, LOOP_SEQUENTIAL, block, last.low, last.high, NULL);
     innermost = innermost->body;
   }
-  rows.low = expr_binary(arena, OP_MUL, expr_index(arena, block), integer(lowering, block_tiles));
-  rows.high = expr_binary(arena, OP_MIN, expr_binary(arena, OP_ADD, rows.low, integer(lowering, block_tiles)), row_panels);
+  rows.low = block_start(lowering, row_panels, blocks, expr_index(arena, block));
+  rows.high = block_start(lowering, row_panels, blocks, expr_binary(arena, OP_ADD, expr_index(arena, block), integer(lowering, 1)));
   innermost->body = tiles(product, &rows, &columns, panel);
   if (maps) {
     innermost->body = outer_column_loops(product, maps, innermost->body);
