@@ -241,10 +241,11 @@ LLVMValueRef emit_uniform_address(Emitter *emitter, BufferId buffer, const Expr 
   return access.address;
 }
 
-void emit_prefetch(Emitter *emitter, LLVMValueRef address, int nearness) {
+/* Into the second level of the cache. */
+static void emit_prefetch(Emitter *emitter, LLVMValueRef address) {
   LLVMTypeRef i32 = emitter->codegen->type_i32, ptr = emitter->codegen->type_ptr;
-  LLVMValueRef to_read = LLVMConstInt(i32, 0, false), near = LLVMConstInt(i32, (unsigned)nearness, false), is_data = LLVMConstInt(i32, 1, false);
-  emit_intrinsic(emitter, "llvm.prefetch", 1, &ptr, 4, (LLVMValueRef[]){address, to_read, near, is_data});
+  LLVMValueRef to_read = LLVMConstInt(i32, 0, false), nearness = LLVMConstInt(i32, 1, false), is_data = LLVMConstInt(i32, 1, false);
+  emit_intrinsic(emitter, "llvm.prefetch", 1, &ptr, 4, (LLVMValueRef[]){address, to_read, nearness, is_data});
 }
 
 void emit_prefetch_load(Emitter *emitter, const Expr *load) {
@@ -254,7 +255,7 @@ void emit_prefetch_load(Emitter *emitter, const Expr *load) {
   Access access = emit_access(emitter, load->id, load->args);
   emitter->memo = outer;
   pair_map_end(&memo);
-  if (access.kind != ACCESS_SCATTERED) emit_prefetch(emitter, access.address, FAR);
+  if (access.kind != ACCESS_SCATTERED) emit_prefetch(emitter, access.address);
 }
 
 /* ---- between memory and registers */

@@ -95,8 +95,6 @@ LLVMValueRef emit_symbol(Emitter *emitter, SymbolId id);
 Value emit_load(Emitter *emitter, const Expr *expr);
 void emit_store(Emitter *emitter, BufferId buffer, const Expr *const *indices, Value value);
 /* The address of an element whose indices are the same in all lanes. */
-enum { FAR = 1, NEAR = 3 }; /* into the second level of the cache, into the first */
-void emit_prefetch(Emitter *emitter, LLVMValueRef address, int nearness);
 void emit_prefetch_load(Emitter *emitter, const Expr *load); /* what the load would read, which need not be there; scattered: nothing */
 LLVMValueRef emit_uniform_address(Emitter *emitter, BufferId buffer, const Expr *const *indices);
 /* Says to which buffer a load or store belongs, so that it need not be ordered with those of others. */
