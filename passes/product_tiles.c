@@ -3,7 +3,7 @@
 
 enum {
   PANELS_PER_PASS = 4, /* column panels that one item of work takes through all passes, at most */
-  FEW_ITEMS = 4,
+  ITEMS = 16,          /* at least, where there are so many panels: two, four or eight threads share them out evenly */
   TILES_WITH_MAPS = 6  /* row tiles of one item that does maps too: few, so that there are items for all threads */
 };
 
@@ -15,15 +15,6 @@ static int64_t product_tiles_per_block(const Product *product) {
   if (product->row_panels.symbol != NONE) return most;
   int64_t blocks = (product->row_panels.constant + most - 1) / most;
   return (product->row_panels.constant + blocks - 1) / blocks;
-}
-
-/* As many as PANELS_PER_PASS. A few panels for what may be a few rows: fewer where items then come in pairs, as no others even them out. */
-static int64_t panels_together(const Product *product) {
-  Size panels = product->column_panels;
-  if (panels.symbol != NONE || panels.constant > PANELS_PER_PASS * FEW_ITEMS || product->row_panels.symbol == NONE) return PANELS_PER_PASS;
-  for (int64_t together = PANELS_PER_PASS; together > 1; together--)
-    if ((panels.constant + together - 1) / together % 2 == 0) return together;
-  return PANELS_PER_PASS;
 }
 
 static void place_row_panel(const Product *product, Statement *tile, IndexId row_panel, const Expr *start) {
@@ -148,6 +139,17 @@ static const Expr *block_start(const Lowering *lowering, const Expr *panels, Siz
   return expr_binary(arena, OP_QUOTIENT, expr_binary(arena, OP_MUL, block, panels), count);
 }
 
+/* Column panels in items: PANELS_PER_PASS each at most, fewer where `others`, the items for one, are few. */
+static Size panel_groups(const Product *product, const Expr *others) {
+  Lowering *lowering = product->lowering;
+  Arena *arena = lowering->arena;
+  const Expr *panels = size_expr(arena, product->column_panels);
+  others = expr_binary(arena, OP_MAX, others, integer(lowering, 1)); /* no rows at all: no items, but a quotient */
+  const Expr *wanted = expr_binary(arena, OP_QUOTIENT, expr_binary(arena, OP_ADD, others, integer(lowering, ITEMS - 1)), others);
+  const Expr *fewest = ceil_quotient(lowering, panels, PANELS_PER_PASS);
+  return derived_size(lowering, expr_binary(arena, OP_MAX, fewest, expr_binary(arena, OP_MIN, panels, wanted)), "panel_groups");
+}
+
 Statement *product_tiles(Product *product, const ProductMaps *maps) {
   Lowering *lowering = product->lowering;
   Arena *arena = lowering->arena;
@@ -162,18 +164,22 @@ Statement *product_tiles(Product *product, const ProductMaps *maps) {
   Size blocks = product_panel_count(lowering, row_panels, block_tiles, "row_blocks");
   IndexId block = kernel_add_index(kernel, "row_block", size_constant(0), blocks);
   IndexId panel = kernel_add_index(kernel, "column_panel", size_constant(0), product->column_panels);
-  /* few rows stay in the cache: then more items, to be shared out evenly */
-  int64_t panels = product->is_one_pass || has_few_rows ? 1 : panels_together(product);
+  bool is_grouped = !product->is_one_pass && !has_few_rows; /* few rows stay in the cache */
   /* with maps, which need all outer columns, items are fewer; one thread then takes all rows of its columns */
   bool is_by_columns = maps && has_few_rows;
   if (!is_by_columns) loops[count++] = block;
   for (int n = 0; n < product->outer_column_count; n++)
     if (!maps || product_has_loop(maps, product->outer_columns[n])) loops[count++] = product_axis(product, product->outer_columns[n]);
-  loops[count++] = panel;
+  Size groups = is_grouped ? panel_groups(product, product_extent(lowering, count, loops)) : product->column_panels;
+  loops[count++] = is_grouped ? kernel_add_index(kernel, "panel_group", size_constant(0), groups) : panel;
   if (is_by_columns) loops[count++] = block;
   Span rows, columns, last;
-  Statement *innermost, *stage = parallel_nest(lowering, count, loops, panels, &last.low, &last.high, &innermost);
+  Statement *innermost, *stage = parallel_nest(lowering, count, loops, 1, &last.low, &last.high, &innermost);
   columns = last;
+  if (is_grouped) {
+    const Expr *panels = size_expr(arena, product->column_panels);
+    columns = (Span){block_start(lowering, panels, groups, last.low), block_start(lowering, panels, groups, last.high)};
+  }
   if (is_by_columns) {
     columns = (Span){expr_index(arena, panel), expr_binary(arena, OP_ADD, expr_index(arena, panel), integer(lowering, 1))};
     innermost->body = statement_loop(kernel, LOOP_SEQUENTIAL, block, last.low, last.high, NULL);
