@@ -11,7 +11,7 @@ typedef enum { OUTPUT_OBJECT, OUTPUT_ASSEMBLY, OUTPUT_LLVM, OUTPUT_BITCODE } Out
 
 typedef struct CodegenOptions {
   const char *target;   /* triple; NULL: the host's */
-  const char *cpu;      /* "native" or NULL: the host's; else LLVM's name */
+  const char *cpu;      /* "native" or NULL: the host's; else LLVM's name, or several: "x86-64-v3,znver4" */
   const char *features; /* LLVM's list, may be NULL */
   int optimisation;     /* 0 to 3 */
   bool has_debug_lines; /* -g */
@@ -24,11 +24,14 @@ typedef struct Codegen Codegen;
 /* Fails with a diagnostic without place on an unknown target or processor: NULL. */
 Codegen *codegen_create(const CodegenOptions *options, Diagnostics *diagnostics);
 void codegen_destroy(Codegen *codegen);
-Machine codegen_machine(const Codegen *codegen);
-const char *codegen_target_text(const Codegen *codegen); /* "x86_64-pc-linux-gnu sapphirerapids" */
+/* The processors that code is made for, from the plainest to the best. */
+int codegen_processor_count(const Codegen *codegen);
+const Machine *codegen_machines(const Codegen *codegen, int *out_count); /* one for each */
+const char *codegen_processor_name(const Codegen *codegen, int processor);
+const char *codegen_target_text(const Codegen *codegen); /* "x86_64-pc-linux-gnu x86-64,sapphirerapids" */
 
-/* Emits all kernels, wrappers and the descriptor, then optimises. */
-bool codegen_compile(Codegen *codegen, const Module *module, Diagnostics *diagnostics);
+/* Emits all kernels, wrappers and the descriptor, then optimises. One module for each processor, which differ in their kernels. */
+bool codegen_compile(Codegen *codegen, Module *const *modules, Diagnostics *diagnostics);
 /* The result as bytes (text kinds are terminated too), valid until codegen_destroy. */
 const char *codegen_emit(Codegen *codegen, OutputKind kind, size_t *out_length, Diagnostics *diagnostics);
 
@@ -36,7 +39,7 @@ const char *codegen_emit(Codegen *codegen, OutputKind kind, size_t *out_length, 
 const seqrt_model *codegen_load(Codegen *codegen, const Module *module, Diagnostics *diagnostics);
 
 /* The text of NAME.h: typed, documented entry points over the descriptor. */
-const char *codegen_header(Arena *arena, const Module *module, const char *source_path);
+const char *codegen_header(const Codegen *codegen, Arena *arena, const Module *module, const char *source_path);
 
 /* For --cpu=help and --version. */
 void codegen_print_targets(FILE *stream);

@@ -239,6 +239,23 @@ static LLVMValueRef build_entries(const ModuleEmitter *emitter) {
   return LLVMConstArray2(emitter->codegen->type_ptr, items, ENTRY_COUNT);
 }
 
+/* Whatever processor is used. */
+static int64_t largest_packed_size(const ModuleEmitter *emitter) {
+  int64_t largest = 0;
+  for (int n = 0; n < emitter->codegen->processor_count; n++) {
+    int64_t size = module_packed_offset(emitter->modules[n], INT_MAX);
+    if (size > largest) largest = size;
+  }
+  return largest;
+}
+
+static LLVMValueRef build_processors(const ModuleEmitter *emitter) {
+  Codegen *codegen = emitter->codegen;
+  LLVMValueRef *items = ARENA_ARRAY(codegen->arena, LLVMValueRef, codegen->processor_count);
+  for (int n = 0; n < codegen->processor_count; n++) items[n] = build_string(emitter, codegen_processor_name(codegen, n));
+  return build_array(emitter, "processors", codegen->type_ptr, items, codegen->processor_count);
+}
+
 void build_descriptor(ModuleEmitter *emitter) {
   const Module *module = emitter->module;
   Codegen *codegen = emitter->codegen;
@@ -275,7 +292,10 @@ void build_descriptor(ModuleEmitter *emitter) {
                            emitter->state_offset,
                            build_i32(emitter, module->interface->ignored_count),
                            build_ignored(emitter),
-                           build_i64(emitter, module_packed_offset(module, INT_MAX))};
+                           build_i64(emitter, largest_packed_size(emitter)),
+                           build_i32(emitter, codegen->processor_count),
+                           build_processors(emitter),
+                           emitter->use_processor ? emitter->use_processor : build_null(emitter)};
   unsigned count = sizeof fields / sizeof *fields;
   LLVMTypeRef type = LLVMTypeOf(constant_struct(emitter, fields, count));
   fields[1] = build_i32(emitter, (int64_t)LLVMABISizeOfType(codegen->data_layout, type));

@@ -426,7 +426,18 @@ static void write_entries(Header *header) {
   if (header->module->kernels[ENTRY_PACK]) write_pack(header);
 }
 
-const char *codegen_header(Arena *arena, const Module *module, const char *source_path) {
+/* Which processors there is code for, where there are several. */
+static void write_processors(Header *header, const Codegen *codegen) {
+  int count = codegen_processor_count(codegen);
+  if (count == 1) return;
+  text_add(&header->text, " *\n * There is code for these processors:");
+  for (int n = 0; n < count; n++) text_format(&header->text, "%s %s", n ? "," : "", codegen_processor_name(codegen, n));
+  text_format(&header->text,
+              ".\n * The first call picks the best that the machine runs: the last one in this order. %s_model.use_processor picks another.\n",
+              header->name);
+}
+
+const char *codegen_header(const Codegen *codegen, Arena *arena, const Module *module, const char *source_path) {
   Header header = {.arena = arena, .module = module, .text = {.arena = arena}, .name = codegen_identifier(arena, module->name)};
   char *upper = arena_string(arena, header.name);
   for (char *c = upper; *c; c++) *c = (char)toupper((unsigned char)*c);
@@ -434,8 +445,11 @@ const char *codegen_header(Arena *arena, const Module *module, const char *sourc
   Text *text = &header.text;
   text_format(text, "/* %s.h - the model '%s', made by seqc from %s; changes here are lost.\n *\n", header.name,
               comment_text(arena, module->name), comment_text(arena, source_path ? source_path : "standard input"));
-  text_add(text,
-           " * Arrays are dense and row-major. B is the batch. Nothing here allocates, and nothing has global state.\n */\n");
+  text_format(text,
+           " * Arrays are dense and row-major. B is the batch. Nothing here allocates, and nothing has global state%s.\n",
+           codegen_processor_count(codegen) > 1 ? " but for the processor that is used" : "");
+  write_processors(&header, codegen);
+  text_add(text, " */\n");
   text_format(text, "#ifndef SEQC_MODEL_%s_H\n#define SEQC_MODEL_%s_H\n\n#include <seqrt/abi.h>\n#include <string.h>\n\n", upper,
               upper);
   text_add(text, "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n");

@@ -20,11 +20,17 @@
 
 #include "codegen/codegen.h"
 
+typedef struct Processor Processor; /* processors.h */
+
 struct Codegen {
   Arena *arena;
   CodegenOptions options;
+  char *triple;
+  int processor_count; /* more than one: the object picks one when it is first called, the first is the baseline */
+  Processor *processors;
+  char *cpu, *features; /* of the one that functions are made for now; codegen_select chooses it */
   Machine machine;
-  char *triple, *cpu, *features;
+  const char *suffix; /* of the names of its functions; "" where there is one processor */
   LLVMContextRef context;
   LLVMTargetMachineRef target_machine;
   LLVMTargetDataRef data_layout;
@@ -34,6 +40,11 @@ struct Codegen {
   LLVMMemoryBufferRef emitted[OUTPUT_BITCODE + 1];
   void *jit;
 };
+
+/* processors.c: makes the processor of this number the one that functions are made for. */
+void codegen_select(Codegen *codegen, int processor);
+/* target.c: whether the triples begin with the same name. */
+bool is_same_architecture(const char *a, const char *b);
 
 /* module.c: a function with the attributes that every function of the object carries: the processor, its features, the
  * width of vectors, and that nothing unwinds. */

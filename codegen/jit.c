@@ -4,6 +4,7 @@
 #include <llvm-c/LLJIT.h>
 
 #include "codegen/module.h"
+#include "codegen/processors.h"
 
 /* The JIT owns the bytes it links and wants them position independent. NULL after a diagnostic. */
 static LLVMMemoryBufferRef make_object(Codegen *codegen, Diagnostics *diagnostics) {
@@ -26,7 +27,20 @@ static LLVMMemoryBufferRef make_object(Codegen *codegen, Diagnostics *diagnostic
   return buffer;
 }
 
-/* Code for wider registers than this machine's would end in an illegal instruction. */
+/* Whether this machine has every instruction set that code for the processor needs; unknown where LLVM cannot say. */
+static bool has_all(const Codegen *codegen, const Codegen *host, Diagnostics *ignored) {
+  bool is_known = !codegen->options.features && strcmp(codegen->cpu, host->cpu);
+  const char *names = arena_format(codegen->arena, "native,%s", codegen->cpu);
+  Codegen *both = is_known ? codegen_create(&(CodegenOptions){.cpu = names, .is_pic = true}, ignored) : NULL;
+  if (!both) return true;
+  const Processor *wanted = processor_find(both, codegen->cpu), *here = processor_find(both, host->cpu);
+  bool is_fine = true;
+  for (int word = 0; word < PROCESSOR_WORDS; word++) is_fine &= !(wanted->needs[word] & ~here->needs[word]);
+  codegen_destroy(both);
+  return is_fine;
+}
+
+/* Other code would end in an illegal instruction. */
 static bool runs_here(const Codegen *codegen, Diagnostics *diagnostics) {
   const CodegenOptions *options = &codegen->options;
   if (!options->target && (!options->cpu || !strcmp(options->cpu, "native")) && !options->features) return true;
@@ -34,7 +48,9 @@ static bool runs_here(const Codegen *codegen, Diagnostics *diagnostics) {
   Codegen *host = codegen_create(&(CodegenOptions){.optimisation = 0, .is_pic = true}, ignored);
   if (!host) return true;
   size_t length = strcspn(host->triple, "-");
-  bool is_fine = !strncmp(host->triple, codegen->triple, length + 1) && codegen->machine.lanes <= host->machine.lanes;
+  bool is_fine = !strncmp(host->triple, codegen->triple, length + 1);
+  if (codegen->processor_count == 1)
+    is_fine = is_fine && codegen->machine.lanes <= host->machine.lanes && has_all(codegen, host, ignored);
   if (!is_fine)
     diagnostics_error(diagnostics, (SourceRange){0}, "code for '%s' cannot run on this machine, which is '%s'",
                       codegen_target_text(codegen), codegen_target_text(host));

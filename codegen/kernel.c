@@ -85,7 +85,8 @@ void emit_stage(Emitter *emitter, const Statement *loop) {
   int count = 0, *around = ARENA_ARRAY(codegen->arena, int, kernel->index_count);
   for (int n = 0; n < kernel->index_count; n++)
     if (emitter->indices[n]) around[count++] = n;
-  const char *name = arena_format(codegen->arena, "%s_%s_stage%d", codegen->module_name, entry_names[kernel->entry], (*emitter->stage_count)++);
+  const char *name = arena_format(codegen->arena, "%s_%s_stage%d%s", codegen->module_name, entry_names[kernel->entry],
+                                  (*emitter->stage_count)++, codegen->suffix);
   Emitter stage = {.codegen = codegen, .kernel = kernel, .lanes = emitter->lanes, .vector_index = NONE,
                    .stage_count = emitter->stage_count, .debug = emitter->debug,
                    .is_stage = true, .views = emitter->views, .view_first = emitter->views->count};
@@ -106,7 +107,7 @@ void emit_stage(Emitter *emitter, const Statement *loop) {
 }
 
 LLVMValueRef emit_kernel_body(Codegen *codegen, const Module *module, const Kernel *kernel, FrameViews *out_views) {
-  const char *name = arena_format(codegen->arena, "%s_%s_body", module->name, entry_names[kernel->entry]);
+  const char *name = arena_format(codegen->arena, "%s_%s_body%s", module->name, entry_names[kernel->entry], codegen->suffix);
   int stages = 0;
   Emitter emitter = {.codegen = codegen, .kernel = kernel, .lanes = codegen->machine.lanes, .vector_index = NONE, .stage_count = &stages,
                      .views = out_views};

@@ -248,9 +248,23 @@ static void verify_module(Codegen *codegen) {
 #endif
 }
 
-bool codegen_compile(Codegen *codegen, const Module *module, Diagnostics *diagnostics) {
+/* The kernels for the processor that is selected. */
+static void emit_bodies(Codegen *codegen, const Module *module, EntryBodies *out_bodies) {
+  for (EntryKind entry = 0; entry < ENTRY_COUNT; entry++) {
+    const Kernel *kernel = module->kernels[entry];
+    if (!kernel) continue;
+    bool is_shared = entry == ENTRY_OBJECTIVE && kernel == module->kernels[ENTRY_FORWARD];
+    if (!is_shared) out_bodies->functions[entry] = emit_kernel_body(codegen, module, kernel, &out_bodies->views[entry]);
+    else out_bodies->functions[entry] = out_bodies->functions[ENTRY_FORWARD];
+    if (is_shared) out_bodies->views[entry] = out_bodies->views[ENTRY_FORWARD];
+  }
+}
+
+bool codegen_compile(Codegen *codegen, Module *const *modules, Diagnostics *diagnostics) {
+  const Module *module = modules[0];
   ModuleEmitter emitter = {.codegen = codegen,
                            .module = module,
+                           .modules = modules,
                            .diagnostics = diagnostics,
                            .symbol = codegen_identifier(codegen->arena, module->name)};
   if (!check_interface(&emitter)) return false;
@@ -259,19 +273,17 @@ bool codegen_compile(Codegen *codegen, const Module *module, Diagnostics *diagno
   create_abi_types(&emitter);
   emitter.builder = LLVMCreateBuilderInContext(codegen->context);
   declare_plans(&emitter);
+  build_pick_functions(&emitter);
   build_size_functions(&emitter);
   build_check_functions(&emitter);
   build_wrappers(&emitter);
-  LLVMValueRef bodies[ENTRY_COUNT] = {NULL};
-  FrameViews views[ENTRY_COUNT] = {{0}};
-  for (EntryKind entry = 0; entry < ENTRY_COUNT; entry++) {
-    const Kernel *kernel = module->kernels[entry];
-    if (!kernel) continue;
-    bool is_shared = entry == ENTRY_OBJECTIVE && kernel == module->kernels[ENTRY_FORWARD];
-    bodies[entry] = is_shared ? bodies[ENTRY_FORWARD] : emit_kernel_body(codegen, module, kernel, &views[entry]);
-    if (is_shared) views[entry] = views[ENTRY_FORWARD];
+  EntryBodies *bodies = ARENA_ARRAY(codegen->arena, EntryBodies, codegen->processor_count);
+  for (int n = 0; n < codegen->processor_count; n++) {
+    codegen_select(codegen, n);
+    emit_bodies(codegen, modules[n], &bodies[n]);
   }
-  define_plans(&emitter, bodies, views);
+  codegen_select(codegen, 0);
+  define_plans(&emitter, bodies);
   build_descriptor(&emitter);
   LLVMDisposeBuilder(emitter.builder);
   verify_module(codegen);

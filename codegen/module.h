@@ -10,13 +10,15 @@
 
 typedef struct ModuleEmitter {
   Codegen *codegen;
-  const Module *module;
+  const Module *module;                                   /* the interface; while plans are made that of their processor */
+  Module *const *modules;                                 /* one for each processor */
   Diagnostics *diagnostics;
   LLVMBuilderRef builder;
   const char *symbol;                                     /* the model's name as a C identifier */
   LLVMTypeRef call_type, context_type, fault_type;        /* of seqrt/abi.h */
   LLVMTypeRef plan_type;                                  /* plan.c */
-  LLVMValueRef plans, plan_fields[ENTRY_COUNT];
+  LLVMValueRef plans;
+  LLVMValueRef use_processor, plan_of;                    /* pick.c; NULL with one processor */
   LLVMValueRef evaluate;                                  /* evaluate.c */
   LLVMValueRef fail, first_null, check_call, check_values; /* checks.c */
   LLVMValueRef measure, workspace_size, state_size, state_offset; /* sizes.c */
@@ -109,6 +111,7 @@ enum {
   PLAN_INPUTS,   /* ptr: i32 numbers of the inputs that must be given */
   PLAN_RANGES,   /* ptr: RANGE_... of each check of values */
   PLAN_VIEWS,    /* ptr: i32 byte offsets in the frame of what the views repeat */
+  PLAN_INITIAL,  /* ptr: the plan that makes the initial state on the same processor */
   PLAN_BODY,     /* ptr: null where the model has no such entry */
   PLAN_PLACE_COUNT,
   PLAN_INPUT_COUNT,
@@ -143,8 +146,14 @@ enum {
 enum { PLACE_HOME, PLACE_AT, PLACE_TURNS, PLACE_FIELDS };
 enum { RANGE_INPUT, RANGE_COUNT, RANGE_LOW, RANGE_HIGH, RANGE_FIELDS }; /* i64 each; count and high are values */
 void declare_plans(ModuleEmitter *emitter);
-void define_plans(ModuleEmitter *emitter, const LLVMValueRef *bodies, const FrameViews *views);
-LLVMValueRef build_plan_address(const ModuleEmitter *emitter, LLVMValueRef entry); /* `entry` i64 */
+/* The kernels of one processor. */
+typedef struct EntryBodies {
+  LLVMValueRef functions[ENTRY_COUNT];
+  FrameViews views[ENTRY_COUNT];
+} EntryBodies;
+void define_plans(ModuleEmitter *emitter, const EntryBodies *bodies);
+LLVMValueRef build_plan_at(const ModuleEmitter *emitter, LLVMValueRef index);      /* of all processors, one after the other; `index` i64 */
+LLVMValueRef build_plan_address(const ModuleEmitter *emitter, LLVMValueRef entry); /* of the processor that is used; `entry` i64 */
 LLVMValueRef build_plan_field(const ModuleEmitter *emitter, LLVMValueRef plan, int field);
 LLVMValueRef build_plan_flag(const ModuleEmitter *emitter, LLVMValueRef plan, int flag); /* i1 */
 /* The value whose number the field holds. */
@@ -157,6 +166,9 @@ SymbolId module_length_symbol(const Module *module, int n);
 void build_size_functions(ModuleEmitter *emitter);
 /* Room on the stack for the values of a plan. */
 LLVMValueRef build_values(const ModuleEmitter *emitter, LLVMValueRef plan);
+
+/* pick.c: which processor is used, where there are several. */
+void build_pick_functions(ModuleEmitter *emitter);
 
 /* checks.c */
 void build_check_functions(ModuleEmitter *emitter);

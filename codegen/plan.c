@@ -3,12 +3,14 @@
 
 static const char plans_name[] = "plans";
 
+static int plan_count(const ModuleEmitter *emitter) { return emitter->codegen->processor_count * ENTRY_COUNT; }
+
 void declare_plans(ModuleEmitter *emitter) {
   Codegen *codegen = emitter->codegen;
   LLVMTypeRef fields[PLAN_FIELDS];
   for (int field = 0; field < PLAN_FIELDS; field++) fields[field] = field <= PLAN_BODY ? codegen->type_ptr : codegen->type_i64;
   emitter->plan_type = LLVMStructTypeInContext(codegen->context, fields, PLAN_FIELDS, false);
-  emitter->plans = LLVMAddGlobal(codegen->module, LLVMArrayType2(emitter->plan_type, ENTRY_COUNT), plans_name);
+  emitter->plans = LLVMAddGlobal(codegen->module, LLVMArrayType2(emitter->plan_type, (uint64_t)plan_count(emitter)), plans_name);
   LLVMSetGlobalConstant(emitter->plans, true);
   LLVMSetLinkage(emitter->plans, LLVMPrivateLinkage);
 }
@@ -138,7 +140,7 @@ static int entry_flags(const Module *module, EntryKind entry) {
          (kernel_has_home(module->kernels[entry], HOME_COTANGENT, -1) ? FLAG_READS_COTANGENTS : 0);
 }
 
-static LLVMValueRef plan_constant(const ModuleEmitter *emitter, EntryKind entry, LLVMValueRef body, const FrameViews *views) {
+static LLVMValueRef plan_constant(const ModuleEmitter *emitter, int processor, EntryKind entry, LLVMValueRef body, const FrameViews *views) {
   const Module *module = emitter->module;
   Codegen *codegen = emitter->codegen;
   const Kernel *kernel = module->kernels[entry];
@@ -174,18 +176,31 @@ static LLVMValueRef plan_constant(const ModuleEmitter *emitter, EntryKind entry,
   fields[PLAN_RANGES] = ranges;
   fields[PLAN_VIEWS] = build_numbers(emitter, "views", codegen->type_i32, views->offsets, views->count);
   fields[PLAN_BODY] = body;
+  LLVMValueRef initial = build_i64(emitter, processor * ENTRY_COUNT + ENTRY_INITIAL);
+  fields[PLAN_INITIAL] = LLVMConstInBoundsGEP2(emitter->plan_type, emitter->plans, &initial, 1);
   return LLVMConstStructInContext(codegen->context, fields, PLAN_FIELDS, false);
 }
 
-void define_plans(ModuleEmitter *emitter, const LLVMValueRef *bodies, const FrameViews *views) {
-  LLVMValueRef plans[ENTRY_COUNT];
-  for (EntryKind entry = 0; entry < ENTRY_COUNT; entry++)
-    plans[entry] = bodies[entry] ? plan_constant(emitter, entry, bodies[entry], &views[entry]) : LLVMConstNull(emitter->plan_type);
-  LLVMSetInitializer(emitter->plans, LLVMConstArray2(emitter->plan_type, plans, ENTRY_COUNT));
+void define_plans(ModuleEmitter *emitter, const EntryBodies *bodies) {
+  int count = plan_count(emitter);
+  LLVMValueRef *plans = ARENA_ARRAY(emitter->codegen->arena, LLVMValueRef, count);
+  for (int n = 0; n < count; n++) {
+    int processor = n / ENTRY_COUNT, entry = n % ENTRY_COUNT;
+    LLVMValueRef body = bodies[processor].functions[entry];
+    emitter->module = emitter->modules[processor];
+    plans[n] = body ? plan_constant(emitter, processor, (EntryKind)entry, body, &bodies[processor].views[entry])
+                    : LLVMConstNull(emitter->plan_type);
+  }
+  emitter->module = emitter->modules[0];
+  LLVMSetInitializer(emitter->plans, LLVMConstArray2(emitter->plan_type, plans, (uint64_t)count));
+}
+
+LLVMValueRef build_plan_at(const ModuleEmitter *emitter, LLVMValueRef index) {
+  return LLVMBuildInBoundsGEP2(emitter->builder, emitter->plan_type, emitter->plans, &index, 1, "");
 }
 
 LLVMValueRef build_plan_address(const ModuleEmitter *emitter, LLVMValueRef entry) {
-  return LLVMBuildInBoundsGEP2(emitter->builder, emitter->plan_type, emitter->plans, &entry, 1, "");
+  return emitter->plan_of ? build_call(emitter, emitter->plan_of, &entry, 1) : build_plan_at(emitter, entry);
 }
 
 LLVMValueRef build_plan_field(const ModuleEmitter *emitter, LLVMValueRef plan, int field) {

@@ -3,13 +3,16 @@
  * The vector width is not looked up by name: a tiny function is compiled for the processor, and its assembly tells
  * which registers LLVM uses. So every processor that LLVM knows is understood, with any list of features.
  */
+#include <setjmp.h>
 #include <unistd.h>
 
+#include <llvm-c/ErrorHandling.h>
 #include <llvm-c/Support.h>
 
 #include "codegen/capture.h"
 #include "codegen/internal.h"
 #include "codegen/jit.h"
+#include "codegen/processors.h"
 
 /* LLVM's loop strength reduction gives every pointer of a vector loop a register of its own and takes a quarter of the time of
  * code generation. It can be left out by a command line option only, which belongs to the process and may be given once. */
@@ -26,6 +29,7 @@ static void initialise_targets(void) {
   LLVMInitializeAllTargets();
   LLVMInitializeAllTargetMCs();
   LLVMInitializeAllAsmPrinters();
+  LLVMInitializeAllAsmParsers(); /* of pick.c's instructions */
 }
 
 /* Copies a string that LLVM owns. */
@@ -37,39 +41,13 @@ static char *take_message(Arena *arena, char *message) {
 
 static size_t architecture_length(const char *triple) { return strcspn(triple, "-"); }
 
-static bool is_same_architecture(const char *a, const char *b) {
+bool is_same_architecture(const char *a, const char *b) {
   size_t length = architecture_length(a);
   return length == architecture_length(b) && !strncmp(a, b, length);
 }
 
-/* Names the processor and its features. NULL or "native" is the host's where the target is. */
-static bool choose_processor(Codegen *codegen, Diagnostics *diagnostics) {
-  Arena *arena = codegen->arena;
-  const CodegenOptions *options = &codegen->options;
-  const char *extra = options->features ? options->features : "";
-  char *host_triple = take_message(arena, LLVMGetDefaultTargetTriple());
-  bool is_host = is_same_architecture(codegen->triple, host_triple);
-  bool is_native = options->cpu ? !strcmp(options->cpu, "native") : is_host;
-  if (is_native && !is_host) {
-    diagnostics_error(diagnostics, (SourceRange){0},
-                      "processor 'native' needs a target of this machine, '%s', found '%s'; name one of --cpu=help", host_triple,
-                      codegen->triple);
-    return false;
-  }
-  if (is_native) {
-    codegen->cpu = take_message(arena, LLVMGetHostCPUName());
-    const char *found = take_message(arena, LLVMGetHostCPUFeatures());
-    codegen->features = arena_format(arena, "%s%s%s", found, *found && *extra ? "," : "", extra);
-  } else {
-    bool is_x86_64 = is_same_architecture(codegen->triple, "x86_64-");
-    codegen->cpu = arena_string(arena, options->cpu ? options->cpu : is_x86_64 ? "x86-64" : "generic");
-    codegen->features = arena_string(arena, extra);
-  }
-  return true;
-}
-
 typedef struct MachineRequest {
-  Codegen *codegen;
+  const Codegen *codegen;
   LLVMTargetRef target;
   LLVMTargetMachineRef machine;
 } MachineRequest;
@@ -78,7 +56,7 @@ static void create_machine(void *context) {
   static const LLVMCodeGenOptLevel levels[] = {LLVMCodeGenLevelNone, LLVMCodeGenLevelLess, LLVMCodeGenLevelLess,
                                                LLVMCodeGenLevelAggressive};
   MachineRequest *request = context;
-  Codegen *codegen = request->codegen;
+  const Codegen *codegen = request->codegen;
   request->machine = LLVMCreateTargetMachine(request->target, codegen->triple, codegen->cpu, codegen->features,
                                              levels[codegen->options.optimisation],
                                              codegen->options.is_pic ? LLVMRelocPIC : LLVMRelocStatic, LLVMCodeModelDefault);
@@ -99,7 +77,8 @@ static bool report_unknown(const Codegen *codegen, const char *printed, Diagnost
   return true;
 }
 
-static bool create_target_machine(Codegen *codegen, Diagnostics *diagnostics) {
+/* For codegen->cpu; NULL after a diagnostic. */
+static LLVMTargetMachineRef create_target_machine(const Codegen *codegen, Diagnostics *diagnostics) {
   MachineRequest request = {.codegen = codegen};
   char *message = NULL;
   if (LLVMGetTargetFromTriple(codegen->triple, &request.target, &message)) {
@@ -107,24 +86,26 @@ static bool create_target_machine(Codegen *codegen, Diagnostics *diagnostics) {
     diagnostics_error(diagnostics, (SourceRange){0},
                       "unknown target '%s'; expected a triple such as 'x86_64-pc-linux-gnu', --cpu=help lists the architectures",
                       codegen->triple);
-    return false;
+    return NULL;
   }
   if (!LLVMTargetHasTargetMachine(request.target) || !LLVMTargetHasAsmBackend(request.target)) {
     diagnostics_error(diagnostics, (SourceRange){0}, "no code can be made for target '%s'; --cpu=help lists the architectures",
                       codegen->triple);
-    return false;
+    return NULL;
   }
   const char *printed = capture_errors(codegen->arena, create_machine, &request);
-  codegen->target_machine = request.machine;
   if (!request.machine) {
     diagnostics_error(diagnostics, (SourceRange){0}, "no code can be made for target '%s' and processor '%s'", codegen->triple,
                       codegen->cpu);
-    return false;
+    return NULL;
   }
-  return !report_unknown(codegen, printed, diagnostics);
+  if (!report_unknown(codegen, printed, diagnostics)) return request.machine;
+  LLVMDisposeTargetMachine(request.machine);
+  return NULL;
 }
 
-static void create_types(Codegen *codegen) {
+static void create_types(Codegen *codegen, LLVMTargetMachineRef machine) {
+  codegen->target_machine = machine;
   codegen->context = LLVMContextCreate();
   codegen->data_layout = LLVMCreateTargetDataLayout(codegen->target_machine);
   codegen->type_void = LLVMVoidTypeInContext(codegen->context);
@@ -174,7 +155,7 @@ static int cache_bytes(int name, int otherwise) {
   return size > 0 && size < 1 << 30 ? (int)size : otherwise;
 }
 
-static Machine probe_machine(Codegen *codegen) {
+static Machine probe_machine(Codegen *codegen, bool is_here) {
   const char *assembly = probe_assembly(codegen);
   Machine machine = {.lanes = 4, .registers = 16, .tile_rows = 4, .tile_vectors = 2, .l1_bytes = 32 << 10, .l2_bytes = 512 << 10};
   if (strstr(assembly, "zmm")) {
@@ -188,12 +169,41 @@ static Machine probe_machine(Codegen *codegen) {
     machine.tile_rows = 8;
     machine.tile_vectors = 3;
   }
-  bool is_native = !codegen->options.cpu || !strcmp(codegen->options.cpu, "native");
-  if (is_native && !codegen->options.target) {
+  if (is_here) {
     machine.l1_bytes = cache_bytes(_SC_LEVEL1_DCACHE_SIZE, machine.l1_bytes);
     machine.l2_bytes = cache_bytes(_SC_LEVEL2_CACHE_SIZE, machine.l2_bytes);
   }
   return machine;
+}
+
+/* LLVM has no other way to say that a processor of 32 bits cannot have code for a target of 64 than to end the process. */
+static jmp_buf after_probe;
+
+static void leave_probe(const char *reason) {
+  (void)reason;
+  longjmp(after_probe, 1);
+}
+
+static bool try_probe(Codegen *codegen, Processor *processor) {
+  bool is_possible = !setjmp(after_probe);
+  if (is_possible) {
+    LLVMInstallFatalErrorHandler(leave_probe);
+    processor->machine = probe_machine(codegen, processor->is_here);
+  }
+  LLVMResetFatalErrorHandler();
+  return is_possible;
+}
+
+bool processor_probe(Codegen *codegen, Processor *processor, Diagnostics *diagnostics) {
+  codegen->cpu = processor->name;
+  codegen->features = processor->features;
+  LLVMTargetMachineRef machine = create_target_machine(codegen, diagnostics);
+  if (!machine) return false;
+  if (codegen->target_machine) LLVMDisposeTargetMachine(machine); /* its name is known; functions say themselves what they are for */
+  else create_types(codegen, machine);
+  if (try_probe(codegen, processor)) return true;
+  diagnostics_error(diagnostics, (SourceRange){0}, "processor '%s' cannot run code for target '%s'", processor->name, codegen->triple);
+  return false;
 }
 
 Codegen *codegen_create(const CodegenOptions *options, Diagnostics *diagnostics) {
@@ -206,13 +216,9 @@ Codegen *codegen_create(const CodegenOptions *options, Diagnostics *diagnostics)
   codegen->options.optimisation = level < 0 ? 0 : level > 3 ? 3 : level;
   codegen->triple = take_message(arena,
                                  options->target ? LLVMNormalizeTargetTriple(options->target) : LLVMGetDefaultTargetTriple());
-  if (!choose_processor(codegen, diagnostics) || !create_target_machine(codegen, diagnostics)) {
-    codegen_destroy(codegen);
-    return NULL;
-  }
-  create_types(codegen);
-  codegen->machine = probe_machine(codegen);
-  return codegen;
+  if (processors_choose(codegen, diagnostics)) return codegen;
+  codegen_destroy(codegen);
+  return NULL;
 }
 
 void codegen_destroy(Codegen *codegen) {
@@ -225,12 +231,6 @@ void codegen_destroy(Codegen *codegen) {
   if (codegen->data_layout) LLVMDisposeTargetData(codegen->data_layout);
   if (codegen->target_machine) LLVMDisposeTargetMachine(codegen->target_machine);
   arena_destroy(codegen->arena);
-}
-
-Machine codegen_machine(const Codegen *codegen) { return codegen->machine; }
-
-const char *codegen_target_text(const Codegen *codegen) {
-  return arena_format(codegen->arena, "%s %s", codegen->triple, codegen->cpu);
 }
 
 static void ask_for_processors(void *context) {

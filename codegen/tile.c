@@ -87,10 +87,11 @@ static void emit_steps(Tile *tile, LLVMValueRef low, LLVMValueRef high, int unro
   memcpy(tile->sums, loop.carried, sizeof loop.carried);
 }
 
-/* The function `void tile_RxV(b, depth, out, a..)`: sums of products of one tile; there is one of each shape in an object. */
+/* The function `void tile_RxV(b, depth, out, a..)`: sums of products of one tile; there is one of each shape for a processor. */
 static LLVMValueRef tile_function(Tile *caller) {
   Codegen *codegen = caller->emitter->codegen;
-  const char *name = arena_format(codegen->arena, "%s_%dx%d", caller->statement->has_rows_in_place ? "rows" : has_wide_steps(caller) ? "wide" : "tile", caller->rows, caller->vectors);
+  const char *kind = caller->statement->has_rows_in_place ? "rows" : has_wide_steps(caller) ? "wide" : "tile";
+  const char *name = arena_format(codegen->arena, "%s_%dx%d%s", kind, caller->rows, caller->vectors, codegen->suffix);
   LLVMValueRef function = LLVMGetNamedFunction(codegen->module, name);
   if (function) return function;
   LLVMTypeRef types[4 + MOST_ROWS] = {codegen->type_ptr, codegen->type_i64, codegen->type_ptr};

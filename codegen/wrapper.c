@@ -143,7 +143,7 @@ static void build_initial_state(const Runner *runner) {
   build_call_store(emitter, runner->copy, CALL_OUTPUTS, build_null(emitter));
   build_call_store(emitter, runner->copy, CALL_CAPACITY, build_i64(emitter, 0));
   build_call_store(emitter, runner->copy, CALL_WORKSPACE, build_bytes_after(emitter, runner->workspace, state_size));
-  LLVMValueRef arguments[] = {runner->copy, build_plan_address(emitter, build_i64(emitter, ENTRY_INITIAL))};
+  LLVMValueRef arguments[] = {runner->copy, build_plan_field(emitter, runner->plan, PLAN_INITIAL)};
   LLVMValueRef status = build_call(emitter, runner->function, arguments, 2);
   LLVMBasicBlockRef bad = build_block(emitter, "bad"), good = build_block(emitter, "good");
   LLVMBuildCondBr(builder, LLVMBuildICmp(builder, LLVMIntEQ, status, build_i32(emitter, SEQRT_OK), ""), good, bad);

@@ -85,12 +85,12 @@ static bool build(Check *check, Codegen *codegen) {
   check->read = read;
   if (has_errors(check) || !read.program) return false;
   PipelineOptions pipeline = check->options->pipeline;
-  pipeline.machine = codegen_machine(codegen);
+  pipeline.machines = codegen_machines(codegen, &pipeline.machine_count);
   check->lowered = pipeline_run(check->arena, read.program, &pipeline, check->diagnostics);
   if (has_errors(check) || !check->lowered.module) return false;
   if (check->is_summary && !make_random_reference(check)) return false;
   if (!check_names(check)) return false;
-  if (!codegen_compile(codegen, check->lowered.module, check->diagnostics)) return false;
+  if (!codegen_compile(codegen, check->lowered.modules, check->diagnostics)) return false;
   check->model = codegen_load(codegen, check->lowered.module, check->diagnostics);
   return check->model && !has_errors(check);
 }
@@ -118,25 +118,52 @@ static bool run_on_other_threads(Check *check) {
   return true;
 }
 
+/* Nothing has been compared yet. */
+static void start_comparing(Check *check) {
+  check->kept_count = 0;
+  for (int form = 0; form < CHECK_FORM_COUNT; form++) {
+    check->is_compared[form] = ARENA_ARRAY(check->arena, bool, check->reference->tensor_count);
+    check->shared_error[form] = ARENA_ARRAY(check->arena, double, check->reference->tensor_count);
+    for (int i = 0; i < check->reference->tensor_count; i++) check->shared_error[form][i] = INFINITY;
+  }
+}
+
+/* The forms of compiled code. */
+static bool run_compiled_forms(Check *check) {
+  start_comparing(check);
+  if (!check->options->is_left_out[CHECK_COMPILED]) check_compiled(check);
+  bool has_run = !check->is_summary || run_on_other_threads(check);
+  check_streams(check);
+  return has_run;
+}
+
+/* Those of each processor of the object that this machine runs. */
+static bool run_on_processors(Check *check) {
+  const seqrt_model *model = check->model;
+  if (!model->use_processor) return run_compiled_forms(check);
+  bool has_run = true;
+  for (int32_t n = 0; n < model->processor_count; n++) {
+    bool is_used = model->use_processor(n) == n;
+    if (!is_used) fprintf(check->options->stream, "processor %s left out: this machine does not run its code\n", model->processors[n]);
+    else if (!check->is_summary) fprintf(check->options->stream, "processor %s\n", model->processors[n]);
+    if (is_used) has_run &= run_compiled_forms(check);
+  }
+  return has_run;
+}
+
 static ExitCode run_forms(Check *check) {
   const CheckOptions *options = check->options;
   seqrt_context *context = create_context(options->threads);
   if (!context) return EXIT_CALL;
   check->context = context;
   check->largest_gradient = largest_gradient(check->reference);
-  for (int form = 0; form < CHECK_FORM_COUNT; form++) {
-    check->is_compared[form] = ARENA_ARRAY(check->arena, bool, check->reference->tensor_count);
-    check->shared_error[form] = ARENA_ARRAY(check->arena, double, check->reference->tensor_count);
-    for (int i = 0; i < check->reference->tensor_count; i++) check->shared_error[form][i] = INFINITY;
+  for (int form = 0; form < CHECK_FORM_COUNT; form++)
     if (options->is_left_out[form]) fprintf(options->stream, "%s left out by --forms\n", check_form_names[form]);
-  }
   if (!check_read_parameters(check)) {
     seqrt_context_destroy(context);
     return EXIT_FILE;
   }
-  if (!options->is_left_out[CHECK_COMPILED]) check_compiled(check);
-  bool has_run = !check->is_summary || run_on_other_threads(check);
-  check_streams(check);
+  bool has_run = run_on_processors(check);
   if (!options->is_left_out[CHECK_INTERPRETED] && !check->is_summary) check_interpreted(check);
   seqrt_context_destroy(context);
   return !has_run ? EXIT_CALL : check->is_bad ? EXIT_MODEL : EXIT_DONE;

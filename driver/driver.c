@@ -150,11 +150,10 @@ static void emit_code(Run *run) {
   } forms[] = {
       {EMIT_LLVM, OUTPUT_LLVM}, {EMIT_BITCODE, OUTPUT_BITCODE}, {EMIT_ASSEMBLY, OUTPUT_ASSEMBLY}, {EMIT_OBJECT, OUTPUT_OBJECT}};
   const Options *options = run->options;
-  const Module *module = run->lowered.module;
   bool is_compiled = false;
   for (size_t f = 0; f < sizeof forms / sizeof forms[0]; f++) {
     if (!options->emit[forms[f].kind]) continue;
-    if (!is_compiled && !codegen_compile(run->codegen, module, run->diagnostics)) return;
+    if (!is_compiled && !codegen_compile(run->codegen, run->lowered.modules, run->diagnostics)) return;
     is_compiled = true;
     size_t length;
     const char *data = codegen_emit(run->codegen, forms[f].output, &length, run->diagnostics);
@@ -164,9 +163,20 @@ static void emit_code(Run *run) {
   const char *object = output_path(run, EMIT_OBJECT);
   bool has_header_beside = options->emit[EMIT_OBJECT] && has_ending(object, ".o");
   if (!options->emit[EMIT_HEADER] && !has_header_beside) return;
-  const char *header = codegen_header(run->arena, module, options->input);
+  const char *header = codegen_header(run->codegen, run->arena, run->lowered.module, options->input);
   const char *path = options->emit[EMIT_HEADER] ? output_path(run, EMIT_HEADER) : with_extension(run->arena, object, ".h");
   output_files_add(run->files, path, header, strlen(header));
+}
+
+/* The loops for each processor. */
+static const char *loops_text(const Run *run) {
+  Text text = {.arena = run->arena};
+  int count = codegen_processor_count(run->codegen);
+  for (int n = 0; n < count; n++) {
+    if (count > 1) text_format(&text, "%s# for processor %s\n", n ? "\n" : "", codegen_processor_name(run->codegen, n));
+    loops_print(&text, run->lowered.modules[n]);
+  }
+  return text_string(&text);
 }
 
 static ExitCode compile(Run *run) {
@@ -192,7 +202,7 @@ static ExitCode compile(Run *run) {
   options->codegen.is_emitted_once = is_one_kind(options);
   run->codegen = codegen_create(&options->codegen, run->diagnostics);
   if (!run->codegen) return finish(run, EXIT_CALL);
-  options->pipeline.machine = codegen_machine(run->codegen);
+  options->pipeline.machines = codegen_machines(run->codegen, &options->pipeline.machine_count);
   options->pipeline.is_reporting = options->is_explaining;
   run->lowered = pipeline_run(run->arena, run->read.program, &options->pipeline, run->diagnostics);
   if (!run->lowered.module) return finish(run, EXIT_DONE);
@@ -201,9 +211,7 @@ static ExitCode compile(Run *run) {
     return finish(run, EXIT_DONE);
   }
   if (options->emit[EMIT_LOOPS]) {
-    Text text = {.arena = run->arena};
-    loops_print(&text, run->lowered.module);
-    add_text(run, EMIT_LOOPS, text_string(&text));
+    add_text(run, EMIT_LOOPS, loops_text(run));
   }
 
   /* 3. loops to machine code */

@@ -330,6 +330,8 @@ static bool check_together(Options *options) {
   if (options->is_checking && !options->against && options->weights) return wrong("--check takes --weights only with --against FILE, the reference data");
   if (options->against && !options->is_checking && !options->is_explaining) return wrong("--against is for --check and --explain");
   if (options->is_explaining && options->is_checking) return wrong("--check and --explain are two runs");
+  if (options->is_explaining && options->codegen.cpu && strchr(options->codegen.cpu, ','))
+    return wrong("--explain is for one processor, found the list '%s'", options->codegen.cpu);
   if (options->is_explaining && options->output) return wrong("--explain writes no file, so -o has no meaning");
   if (options->is_checking && options->output) return wrong("--check writes no file, so -o has no meaning");
   if (options->has_forms && !options->is_checking) return wrong("--forms is for --check");

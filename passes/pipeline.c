@@ -113,14 +113,20 @@ static void optimise(Runner *runner, const char *what, Program *program) {
   run(runner, "dead", what, program);
 }
 
-static Kernel *make_kernel(Runner *runner, Program *program, EntryKind entry, bool has_step) {
+/* The equations of one entry as they are lowered, for whatever machine. False when there is nothing more to do. */
+static bool prepare(Runner *runner, Program *program, EntryKind entry, bool has_step) {
   const char *what = entry_names[entry];
   if (runner->context.report) runner->context.report->entry = entry;
   if (has_step && entry != ENTRY_INITIAL) run(runner, "carry", what, program);
   run(runner, "isolate", what, program);
   optimise(runner, what, program);
-  if (runner->is_stopped || diagnostics_error_count(runner->context.diagnostics)) return NULL;
+  return !runner->is_stopped && !diagnostics_error_count(runner->context.diagnostics);
+}
+
+static Kernel *make_kernel(Runner *runner, const Program *program, EntryKind entry, const Machine *machine) {
+  const char *what = entry_names[entry];
   double start = now();
+  runner->context.machine = machine;
   Kernel *kernel = lower_program(runner->arena, program, entry, &runner->context);
   runner->seconds[PASS_COUNT] += now() - start;
   if (!kernel) return NULL;
@@ -257,7 +263,8 @@ static const char *reason_text(Arena *arena, const Port *port) {
   return where.file ? arena_format(arena, "%s:%d: %s", where.file->path, where.line, why) : why;
 }
 
-static Module *make_module(Runner *runner, const Program *batched, const Program *gradient) {
+/* All that does not depend on the machine. */
+static Module *make_interface(Runner *runner, const Program *batched) {
   Arena *arena = runner->arena;
   Module *module = ARENA_NEW(arena, Module);
   module->arena = arena;
@@ -269,6 +276,24 @@ static Module *make_module(Runner *runner, const Program *batched, const Program
   module->has_objective = has_port(batched, PORT_OBJECTIVE);
   add_checks(module, batched);
   module->limits = program_limits(program_clone(arena, batched));
+  return module;
+}
+
+/* The parameters may be worth packing on one machine and not on another, which then has an entry that does nothing. */
+static void add_missing_packs(Runner *runner, Module **modules) {
+  bool has_pack = false;
+  int count = runner->options->machine_count;
+  for (int n = 0; n < count; n++) has_pack |= modules[n]->kernels[ENTRY_PACK] != NULL;
+  for (int n = 0; has_pack && n < count; n++)
+    if (!modules[n]->kernels[ENTRY_PACK]) modules[n]->kernels[ENTRY_PACK] = kernel_create(runner->arena, ENTRY_PACK, modules[n]->interface);
+}
+
+/* A module for each machine; NULL after errors or when stopped. */
+static Module **make_modules(Runner *runner, const Program *batched, const Program *gradient) {
+  Arena *arena = runner->arena;
+  int count = runner->options->machine_count;
+  Module *module = make_interface(runner, batched), **modules = ARENA_ARRAY(arena, Module *, count);
+  Kernel *(*kernels)[ENTRY_COUNT] = arena_allocate(arena, sizeof *kernels * (size_t)count);
   for (int entry = 0; entry < ENTRY_COUNT && !runner->is_stopped; entry++) {
     Program *program = program_clone(arena, entry == ENTRY_GRADIENT && gradient ? gradient : batched);
     if (entry == ENTRY_INITIAL) program_keep_initial(program);
@@ -277,13 +302,20 @@ static Module *make_module(Runner *runner, const Program *batched, const Program
                       (entry == ENTRY_GRADIENT && !gradient) ||
                       (entry == ENTRY_INITIAL && !module->has_step);
     if (is_missing) continue;
-    module->kernels[entry] = make_kernel(runner, program, (EntryKind)entry, module->has_step);
+    bool is_ready = prepare(runner, program, (EntryKind)entry, module->has_step);
+    for (int n = 0; is_ready && n < count; n++) kernels[n][entry] = make_kernel(runner, program, (EntryKind)entry, &runner->options->machines[n]);
     if (entry == ENTRY_FORWARD) add_pieces(module, program);
-    if (entry == ENTRY_FORWARD && module->kernels[entry]) module->kernels[ENTRY_PACK] = module->kernels[entry]->pack;
   }
-  if (module->has_objective) module->kernels[ENTRY_OBJECTIVE] = module->kernels[ENTRY_FORWARD];
-  bool failed = runner->is_stopped || diagnostics_error_count(runner->context.diagnostics);
-  return failed ? NULL : module;
+  for (int n = 0; n < count; n++) {
+    modules[n] = arena_copy(arena, module, sizeof *module);
+    memcpy(modules[n]->kernels, kernels[n], sizeof kernels[n]);
+    Kernel *forward = kernels[n][ENTRY_FORWARD];
+    if (forward) modules[n]->kernels[ENTRY_PACK] = forward->pack;
+    if (module->has_objective) modules[n]->kernels[ENTRY_OBJECTIVE] = forward;
+  }
+  add_missing_packs(runner, modules);
+  bool failed = runner->is_stopped || diagnostics_error_count(runner->context.diagnostics) || !count;
+  return failed ? NULL : modules;
 }
 
 static void print_times(const Runner *runner) {
@@ -311,7 +343,7 @@ PipelineResult pipeline_run(Arena *arena, const Program *program, const Pipeline
     result.report = ARENA_NEW(arena, Report);
     result.report->arena = arena;
   }
-  runner.context = (PassContext){diagnostics, &options->machine, options->optimisation, options->piece_steps, result.report};
+  runner.context = (PassContext){diagnostics, NULL, options->optimisation, options->piece_steps, result.report};
   Program *batched = program_clone(arena, program);
   run(&runner, "batch", "model", batched);
   run(&runner, "position", "model", batched); /* before anything compares times within one call */
@@ -324,7 +356,8 @@ PipelineResult pipeline_run(Arena *arena, const Program *program, const Pipeline
     result.gradient = program_clone(arena, batched);
     run(&runner, "differentiate", "gradient", result.gradient);
   }
-  if (!runner.is_stopped) result.module = make_module(&runner, batched, result.gradient);
+  if (!runner.is_stopped) result.modules = make_modules(&runner, batched, result.gradient);
+  if (result.modules) result.module = result.modules[0];
   if (options->is_timing) print_times(&runner);
   return result;
 }

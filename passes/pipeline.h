@@ -19,14 +19,16 @@ typedef struct PipelineOptions {
   bool is_reporting;           /* decisions are recorded */
   bool is_timing;              /* --time-passes: a table to dump_stream at the end */
   FILE *dump_stream;
-  Machine machine;
+  int machine_count;           /* none is needed when stopped before lowering */
+  const Machine *machines;
 } PipelineOptions;
 
 typedef struct PipelineResult {
   Program *batched;   /* with batch axis: the interface, and the interpreter's program */
   Program *gradient;  /* differentiated, before carry: the interpreter's gradients. NULL when nothing is real */
   Report *report;     /* of the decisions; NULL unless it was asked for */
-  Module *module;     /* NULL after errors or when stopped early */
+  Module **modules;   /* one for each machine, which differ in their kernels; NULL after errors or when stopped early */
+  Module *module;     /* the first of them */
 } PipelineResult;
 
 PipelineResult pipeline_run(Arena *arena, const Program *program, const PipelineOptions *options, Diagnostics *diagnostics);

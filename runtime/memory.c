@@ -53,9 +53,27 @@ void runtime_format_shape(const int64_t *shape, int32_t rank, char *out_text, si
   if (length < size) snprintf(out_text + length, size - length, ")");
 }
 
+/* SEQRT_CPU names the processor whose code runs, of those that an object has code for: to find out what one of them does. */
+static seqrt_code use_named_processor(const seqrt_model *model, seqrt_error *error) {
+  const char *name = model->use_processor ? getenv("SEQRT_CPU") : NULL;
+  if (!name || !*name) return SEQRT_OK;
+  char known[256] = "";
+  size_t length = 0;
+  for (int32_t n = 0; n < model->processor_count; n++) {
+    if (strcmp(model->processors[n], name) == 0) {
+      if (model->use_processor(n) == n) return SEQRT_OK;
+      return runtime_fail(error, SEQRT_INVALID_ARGUMENT, "SEQRT_CPU is '%s', whose code this machine does not run", name);
+    }
+    if (length < sizeof known)
+      length += (size_t)snprintf(known + length, sizeof known - length, "%s%s", n ? ", " : "", model->processors[n]);
+  }
+  return runtime_fail(error, SEQRT_INVALID_ARGUMENT, "SEQRT_CPU is '%s', expected one of those that model '%s' has code for: %s", name,
+                      model->name, known);
+}
+
 seqrt_code runtime_check_model(const seqrt_model *model, seqrt_error *error) {
   if (!model) return runtime_fail(error, SEQRT_INVALID_ARGUMENT, "no model is given");
-  if (model->abi_version == SEQRT_ABI_VERSION && model->struct_size == sizeof *model) return SEQRT_OK;
+  if (model->abi_version == SEQRT_ABI_VERSION && model->struct_size == sizeof *model) return use_named_processor(model, error);
   return runtime_fail(error, SEQRT_VERSION,
                       "the model follows version %" PRIu32
                       " of the interface, this library version %d: compile it with a seqc of "

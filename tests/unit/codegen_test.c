@@ -245,7 +245,7 @@ static Fixture fixture_create(int optimisation) {
   }
   fixture.codegen = codegen_create(&(CodegenOptions){.optimisation = optimisation, .is_pic = true}, fixture.diagnostics);
   assert_non_null(fixture.codegen);
-  assert_true(codegen_compile(fixture.codegen, fixture.module, fixture.diagnostics));
+  assert_true(codegen_compile(fixture.codegen, &fixture.module, fixture.diagnostics));
   return fixture;
 }
 
@@ -554,7 +554,7 @@ static void test_value_past_a_length(void **state) {
   (void)state;
   Fixture fixture = fixture_create(2);
   fixture.module->checks->high = size_symbol(fixture.time);
-  assert_true(codegen_compile(fixture.codegen, fixture.module, fixture.diagnostics));
+  assert_true(codegen_compile(fixture.codegen, &fixture.module, fixture.diagnostics));
   const seqrt_model *model = load_model(&fixture);
   assert_int_equal(model->inputs[1].has_range, 0);
   Caller *caller = caller_create(model);
@@ -597,7 +597,7 @@ static void test_no_step(void **state) {
   Fixture fixture = fixture_create(2);
   fixture.module->has_step = false;
   fixture.module->why_no_step = "model.seq:3: looks ahead";
-  assert_true(codegen_compile(fixture.codegen, fixture.module, fixture.diagnostics));
+  assert_true(codegen_compile(fixture.codegen, &fixture.module, fixture.diagnostics));
   const seqrt_model *model = load_model(&fixture);
   assert_string_equal(model->why_no_step, "model.seq:3: looks ahead");
   Caller *caller = caller_create(model);
@@ -638,10 +638,10 @@ static void test_outputs(void **state) {
   assert_non_null(strstr(codegen_emit(fixture.codegen, OUTPUT_ASSEMBLY, &again, fixture.diagnostics), ".globl\tleaky_net_model"));
   assert_memory_equal(codegen_emit(fixture.codegen, OUTPUT_BITCODE, &again, fixture.diagnostics), "BC", 2);
   assert_ptr_equal(codegen_emit(fixture.codegen, OUTPUT_OBJECT, &again, fixture.diagnostics), object);
-  assert_true(codegen_compile(fixture.codegen, fixture.module, fixture.diagnostics)); /* the same bytes each time */
+  assert_true(codegen_compile(fixture.codegen, &fixture.module, fixture.diagnostics)); /* the same bytes each time */
   char *copy = malloc(length);
   memcpy(copy, codegen_emit(fixture.codegen, OUTPUT_OBJECT, &again, fixture.diagnostics), length);
-  assert_true(codegen_compile(fixture.codegen, fixture.module, fixture.diagnostics));
+  assert_true(codegen_compile(fixture.codegen, &fixture.module, fixture.diagnostics));
   assert_memory_equal(codegen_emit(fixture.codegen, OUTPUT_OBJECT, &again, fixture.diagnostics), copy, length);
   assert_int_equal(again, length);
   free(copy);
@@ -675,7 +675,7 @@ static void compile_header(const char *text, const char *compiler, const char *e
 static void test_header(void **state) {
   (void)state;
   Fixture fixture = fixture_create(0);
-  const char *text = codegen_header(fixture.arena, fixture.module, "models/leaky.seq");
+  const char *text = codegen_header(fixture.codegen, fixture.arena, fixture.module, "models/leaky.seq");
   assert_non_null(strstr(text, "const int32_t *int_, int64_t batch")); /* an input named like a keyword */
   compile_header(text, "gcc -std=c11", "c");
   if (system("command -v g++ > /dev/null") == 0) compile_header(text, "g++ -std=c++11", "cc");
@@ -696,7 +696,7 @@ static void check_machine(const char *target, const char *cpu, const char *featu
   Codegen *codegen = create_for(arena, target, cpu, features, &errors);
   assert_int_equal(errors, 0);
   assert_non_null(codegen);
-  Machine machine = codegen_machine(codegen);
+  Machine machine = *codegen_machines(codegen, &(int){0});
   assert_int_equal(machine.lanes, expected.lanes);
   assert_int_equal(machine.registers, expected.registers);
   assert_int_equal(machine.tile_rows, expected.tile_rows);
@@ -730,7 +730,7 @@ static void test_other_targets(void **state) {
     size_t length = 0;
     Codegen *codegen = create_for(fixture.arena, targets[n][0], targets[n][1], NULL, &errors);
     assert_non_null(codegen);
-    assert_true(codegen_compile(codegen, fixture.module, fixture.diagnostics));
+    assert_true(codegen_compile(codegen, &fixture.module, fixture.diagnostics));
     assert_non_null(codegen_emit(codegen, OUTPUT_OBJECT, &length, fixture.diagnostics));
     assert_non_null(strstr(codegen_emit(codegen, OUTPUT_ASSEMBLY, &length, fixture.diagnostics), "leaky_net_model"));
     if (n < 2) assert_null(codegen_load(codegen, fixture.module, fixture.diagnostics)); /* another architecture */
@@ -773,7 +773,7 @@ static void test_border(void **state) {
   int port = program_find_port(fixture.program, PORT_OUTPUT, "y");
   fixture.program->tensors[fixture.program->ports[port].tensor].type = TYPE_BOOL;
   fixture.program->tensors[fixture.program->ports[port].tensor].shape[1].constant = 1;
-  assert_false(codegen_compile(fixture.codegen, fixture.module, fixture.diagnostics));
+  assert_false(codegen_compile(fixture.codegen, &fixture.module, fixture.diagnostics));
   assert_int_equal(diagnostics_error_count(fixture.diagnostics), 2);
   fixture_destroy(&fixture);
 }

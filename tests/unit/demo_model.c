@@ -28,7 +28,7 @@ static const seqrt_tensor INPUTS[] = {
 static const seqrt_tensor OUTPUTS[] = {{"logits", SEQRT_F32, 3, LOGITS_SHAPE, 0, 0, 1, 0, 0, 0}};
 static const seqrt_tensor STATES[] = {{"h", SEQRT_F32, 2, STATE_SHAPE, 0, 0, 1, 0, 0, 0}};
 static const int64_t LIMITS[] = {0};
-static const char *const LENGTH_NAMES[] = {"T"}, *const IGNORED[] = {"unused.*"};
+static const char *const LENGTH_NAMES[] = {"T"}, *const IGNORED[] = {"unused.*"}, *const PROCESSORS[] = {"any"};
 
 static int64_t workspace_size(int32_t entry, int64_t batch, const int64_t *lengths, int64_t capacity, int32_t threads) {
   (void)capacity;
@@ -230,7 +230,10 @@ static int32_t run(seqrt_call *call, uint64_t fingerprint, bool has_objective, b
                                     state_offset,                                                        \
                                     1,                                                                   \
                                     IGNORED,                                                             \
-                                    0};
+                                    0,                                                                   \
+                                    1,                                                                   \
+                                    PROCESSORS,                                                          \
+                                    NULL};
 
 DEMO_MODEL(demo, 0x1234567812345678u)
 DEMO_MODEL(other_demo, 0x8765432187654321u)

@@ -293,7 +293,7 @@ static void run_tiles(int rows, int vectors, const char *value, const char *cpu,
   CodegenOptions options = {.cpu = cpu, .optimisation = 2, .is_pic = true};
   Arena *arena = arena_create();
   Codegen *codegen = codegen_create(&options, diagnostics_create(arena));
-  int lanes = codegen_machine(codegen).lanes, width = vectors * lanes;
+  int lanes = codegen_machines(codegen, &(int){0})->lanes, width = vectors * lanes;
   codegen_destroy(codegen);
   KernelRun run = kernel_run_begin(tile_text(arena, rows, vectors, lanes, value), cpu, level);
   for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {

@@ -5,8 +5,9 @@
  *
  *     const seqrt_model NAME_model;
  *
- * and nothing else. Compiled code has no global state, allocates nothing, and calls nothing but the two functions of
- * seqrt_context and, from libc and libm, memcpy, memset and scalar math.
+ * and nothing else. Compiled code has no global state, but for the number of the processor that was picked where there are
+ * several. It allocates nothing, and calls nothing but the two functions of seqrt_context and, from libc and libm, memcpy, memset
+ * and scalar math.
  *
  * All arrays are dense and row-major; float32 or int32. Batched arrays are (B, T, ...) unless the model places the batch
  * elsewhere (seqrt_tensor.batch_axis).
@@ -21,7 +22,7 @@
 extern "C" {
 #endif
 
-#define SEQRT_ABI_VERSION 4
+#define SEQRT_ABI_VERSION 5
 #define SEQRT_ALIGNMENT 64 /* of workspaces and states; other arrays need that of their elements only */
 
 /* ---- threads ---------------------------------------------------------------------------------------------------- */
@@ -162,7 +163,7 @@ typedef struct seqrt_model {
   uint32_t struct_size; /* sizeof(seqrt_model) */
   const char *name;
   const char *compiler; /* "seqc 0.1.0" */
-  const char *target;   /* triple and processor */
+  const char *target;   /* triple and processors */
   int32_t parameter_count, parameter_slots;
   const seqrt_parameter *parameters;
   int32_t input_count;
@@ -194,7 +195,16 @@ typedef struct seqrt_model {
   /* Names of arrays that a checkpoint may hold and the model does not read; '*' stands for any characters. */
   int32_t ignored_count;
   const char *const *ignored;
-  int64_t packed_size; /* bytes; 0 without SEQRT_PACK */
+  int64_t packed_size; /* bytes, whatever processor is used; 0 without SEQRT_PACK */
+  /* The processors that the object has code for, from the plainest to the best. Where there are several, the first call of any kind picks
+   * the best of them that this machine runs, and the first is the baseline, which every machine does. Results of one processor are
+   * the same for any number of threads; those of two may differ in rounding. */
+  int32_t processor_count;
+  const char *const *processors;
+  /* Uses this one from now on, in the whole process, or the best again with -1. Returns the one that is used, -1 where this machine does not
+   * run it: nothing is changed then. States stay good; sizes of workspaces and what SEQRT_PACK made do not, and no call may be going on.
+   * NULL with one processor. */
+  int32_t (*use_processor)(int32_t processor);
 } seqrt_model;
 
 /* A carried state begins with the number of steps done so far; the rest is the model's own, but for the declared states: those
