@@ -279,15 +279,6 @@ static Module *make_interface(Runner *runner, const Program *batched) {
   return module;
 }
 
-/* The parameters may be worth packing on one machine and not on another, which then has an entry that does nothing. */
-static void add_missing_packs(Runner *runner, Module **modules) {
-  bool has_pack = false;
-  int count = runner->options->machine_count;
-  for (int n = 0; n < count; n++) has_pack |= modules[n]->kernels[ENTRY_PACK] != NULL;
-  for (int n = 0; has_pack && n < count; n++)
-    if (!modules[n]->kernels[ENTRY_PACK]) modules[n]->kernels[ENTRY_PACK] = kernel_create(runner->arena, ENTRY_PACK, modules[n]->interface);
-}
-
 /* A module for each machine; NULL after errors or when stopped. */
 static Module **make_modules(Runner *runner, const Program *batched, const Program *gradient) {
   Arena *arena = runner->arena;
@@ -311,9 +302,10 @@ static Module **make_modules(Runner *runner, const Program *batched, const Progr
     memcpy(modules[n]->kernels, kernels[n], sizeof kernels[n]);
     Kernel *forward = kernels[n][ENTRY_FORWARD];
     if (forward) modules[n]->kernels[ENTRY_PACK] = forward->pack;
+    if (!modules[n]->kernels[ENTRY_PACK] != !modules[0]->kernels[ENTRY_PACK])
+      internal_error("parameters are packed on some machines and not on others, which share the entries");
     if (module->has_objective) modules[n]->kernels[ENTRY_OBJECTIVE] = forward;
   }
-  add_missing_packs(runner, modules);
   bool failed = runner->is_stopped || diagnostics_error_count(runner->context.diagnostics) || !count;
   return failed ? NULL : modules;
 }
