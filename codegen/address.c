@@ -4,7 +4,9 @@
  * A load under a guard never branches: where the guard is the same for all lanes, the address is replaced by that of a
  * few zeros; where it is not, the lanes are masked.
  */
-#include "codegen/emit.h"
+#include "codegen/math_build.h"
+
+enum { BF16_BITS = 16 };
 
 /* ---- buffers at the entry of the function */
 
@@ -30,7 +32,7 @@ static LLVMValueRef emit_strides(Emitter *emitter, const Buffer *buffer, LLVMVal
 static LLVMValueRef emit_private_base(Emitter *emitter, const Buffer *buffer, LLVMValueRef base, LLVMValueRef elements) {
   LLVMBuilderRef builder = emitter->entry_builder;
   LLVMTypeRef i64 = emitter->codegen->type_i64;
-  LLVMValueRef bytes = LLVMBuildNSWMul(builder, elements, emit_constant(emitter, buffer->type == TYPE_BOOL ? 1 : 4), "");
+  LLVMValueRef bytes = LLVMBuildNSWMul(builder, elements, emit_constant(emitter, buffer_element_bytes(buffer)), "");
   bytes = LLVMBuildNSWAdd(builder, bytes, emit_constant(emitter, SEQRT_ALIGNMENT - 1), "");
   bytes = LLVMBuildAnd(builder, bytes, emit_constant(emitter, -SEQRT_ALIGNMENT), "");
   bytes = LLVMBuildNSWAdd(builder, bytes, emit_constant(emitter, PRIVATE_GAP), "");
@@ -200,7 +202,7 @@ static Value emit_base(Emitter *emitter, BufferId id, const Expr *const *indices
 
 static Access emit_access(Emitter *emitter, BufferId id, const Expr *const *indices) {
   const Buffer *buffer = &emitter->kernel->buffers[id];
-  LLVMTypeRef element = emit_memory_type(emitter, buffer->type);
+  LLVMTypeRef element = emit_element_type(emitter, id);
   Value base = emit_base(emitter, id, indices);
   LLVMValueRef offset = NULL, lane_offset = NULL, growth = emit_constant(emitter, 0);
   for (int axis = buffer->has_turns; axis < buffer->rank; axis++) {
@@ -260,21 +262,46 @@ void emit_prefetch_load(Emitter *emitter, const Expr *load) {
 
 /* ---- between memory and registers */
 
-static LLVMValueRef from_memory(Emitter *emitter, Type type, bool is_vector, LLVMValueRef value) {
+LLVMValueRef emit_from_bf16(Emitter *emitter, LLVMValueRef bits) {
+  const Codegen *codegen = emitter->codegen;
+  LLVMTypeRef wide = codegen->type_i32, real = codegen->type_f32;
+  if (LLVMGetTypeKind(LLVMTypeOf(bits)) == LLVMVectorTypeKind) wide = emit_vector_type(emitter, wide), real = emit_vector_type(emitter, real);
+  bits = LLVMBuildZExt(emitter->builder, bits, wide, "");
+  return LLVMBuildBitCast(emitter->builder, LLVMBuildShl(emitter->builder, bits, math_integer(emitter, bits, BF16_BITS), ""), real, "");
+}
+
+/* To the nearest, of two alike the even one; not a number stays so. */
+static LLVMValueRef to_bf16(Emitter *emitter, LLVMValueRef value, LLVMTypeRef type) {
+  LLVMBuilderRef builder = emitter->builder;
+  LLVMValueRef bits = math_bits(emitter, value), places = math_integer(emitter, bits, BF16_BITS);
+  LLVMValueRef upper = LLVMBuildLShr(builder, bits, places, "");
+  LLVMValueRef is_odd = LLVMBuildAnd(builder, upper, math_integer(emitter, bits, 1), "");
+  LLVMValueRef rounded = LLVMBuildAdd(builder, LLVMBuildAdd(builder, bits, math_integer(emitter, bits, 0x7fff), ""), is_odd, "");
+  LLVMValueRef quiet = LLVMBuildOr(builder, upper, math_integer(emitter, bits, 0x40), "");
+  LLVMValueRef is_nan = LLVMBuildFCmp(builder, LLVMRealUNO, value, value, "");
+  LLVMValueRef kept = LLVMBuildSelect(builder, is_nan, quiet, LLVMBuildLShr(builder, rounded, places, ""), "");
+  return LLVMBuildTrunc(builder, kept, type, "");
+}
+
+static LLVMValueRef from_memory(Emitter *emitter, BufferId buffer, bool is_vector, LLVMValueRef value) {
+  Type type = emitter->kernel->buffers[buffer].type;
+  if (emitter->kernel->buffers[buffer].is_bf16) return emit_from_bf16(emitter, value);
   if (type == TYPE_REAL) return value;
   if (type == TYPE_INT) return LLVMBuildSExt(emitter->builder, value, emit_type(emitter, type, is_vector), "");
   return LLVMBuildIsNotNull(emitter->builder, value, "");
 }
 
-static LLVMValueRef to_memory(Emitter *emitter, Type type, bool is_vector, LLVMValueRef value) {
-  LLVMTypeRef memory_type = emit_memory_type(emitter, type);
+static LLVMValueRef to_memory(Emitter *emitter, BufferId buffer, bool is_vector, LLVMValueRef value) {
+  Type type = emitter->kernel->buffers[buffer].type;
+  LLVMTypeRef memory_type = emit_element_type(emitter, buffer);
   if (is_vector) memory_type = emit_vector_type(emitter, memory_type);
+  if (emitter->kernel->buffers[buffer].is_bf16) return to_bf16(emitter, value, memory_type);
   if (type == TYPE_REAL) return value;
   if (type == TYPE_INT) return LLVMBuildTrunc(emitter->builder, value, memory_type, "");
   return LLVMBuildZExt(emitter->builder, value, memory_type, "");
 }
 
-static unsigned alignment_of(Type type) { return type == TYPE_BOOL ? 1 : 4; }
+static unsigned alignment_of(const Emitter *emitter, BufferId buffer) { return (unsigned)buffer_element_bytes(&emitter->kernel->buffers[buffer]); }
 
 LLVMValueRef emit_any_lane(Emitter *emitter, LLVMValueRef mask) {
   LLVMTypeRef type = LLVMTypeOf(mask);
@@ -296,9 +323,9 @@ static Value load_uniform(Emitter *emitter, const Expr *expr, LLVMValueRef addre
   LLVMValueRef condition = guard.value;
   if (guard.is_vector) condition = emit_any_lane(emitter, both_masks(emitter, guard.value, emitter->mask));
   if (condition) address = LLVMBuildSelect(builder, condition, address, emitter->zeros, "");
-  LLVMValueRef load = LLVMBuildLoad2(builder, emit_memory_type(emitter, expr->type), address, "");
-  LLVMSetAlignment(tagged(emitter, load, expr->id), alignment_of(expr->type));
-  LLVMValueRef value = from_memory(emitter, expr->type, false, load);
+  LLVMValueRef load = LLVMBuildLoad2(builder, emit_element_type(emitter, expr->id), address, "");
+  LLVMSetAlignment(tagged(emitter, load, expr->id), alignment_of(emitter, expr->id));
+  LLVMValueRef value = from_memory(emitter, expr->id, false, load);
   if (!guard.is_vector) return (Value){value, false, expr->type};
   value = LLVMBuildSelect(builder, guard.value, emit_broadcast(emitter, value),
                           LLVMConstNull(emit_type(emitter, expr->type, true)), "");
@@ -307,24 +334,24 @@ static Value load_uniform(Emitter *emitter, const Expr *expr, LLVMValueRef addre
 
 static Value load_contiguous(Emitter *emitter, const Expr *expr, LLVMValueRef address, Value guard) {
   LLVMBuilderRef builder = emitter->builder;
-  LLVMTypeRef type = emit_vector_type(emitter, emit_memory_type(emitter, expr->type));
+  LLVMTypeRef type = emit_vector_type(emitter, emit_element_type(emitter, expr->id));
   LLVMValueRef mask = both_masks(emitter, emitter->mask, guard.is_vector ? guard.value : NULL), load;
   if (guard.value && !guard.is_vector) address = LLVMBuildSelect(builder, guard.value, address, emitter->zeros, "");
   if (mask) {
     LLVMTypeRef types[] = {type, emitter->codegen->type_ptr};
-    LLVMValueRef align = LLVMConstInt(emitter->codegen->type_i32, alignment_of(expr->type), false);
+    LLVMValueRef align = LLVMConstInt(emitter->codegen->type_i32, alignment_of(emitter, expr->id), false);
     load = emit_intrinsic(emitter, "llvm.masked.load", 2, types, 4, (LLVMValueRef[]){address, align, mask, LLVMConstNull(type)});
   } else {
     load = LLVMBuildLoad2(builder, type, address, "");
-    LLVMSetAlignment(load, alignment_of(expr->type));
+    LLVMSetAlignment(load, alignment_of(emitter, expr->id));
   }
-  return (Value){from_memory(emitter, expr->type, true, tagged(emitter, load, expr->id)), true, expr->type};
+  return (Value){from_memory(emitter, expr->id, true, tagged(emitter, load, expr->id)), true, expr->type};
 }
 
 static Value load_scattered(Emitter *emitter, const Expr *expr, LLVMValueRef addresses, Value guard) {
   LLVMValueRef mask = both_masks(emitter, emitter->mask, guard.value ? emit_as_vector(emitter, guard) : NULL);
-  LLVMValueRef load = masked_gather(emitter, emit_memory_type(emitter, expr->type), addresses, mask, alignment_of(expr->type));
-  return (Value){from_memory(emitter, expr->type, true, tagged(emitter, load, expr->id)), true, expr->type};
+  LLVMValueRef load = masked_gather(emitter, emit_element_type(emitter, expr->id), addresses, mask, alignment_of(emitter, expr->id));
+  return (Value){from_memory(emitter, expr->id, true, tagged(emitter, load, expr->id)), true, expr->type};
 }
 
 Value emit_load(Emitter *emitter, const Expr *expr) {
@@ -336,15 +363,14 @@ Value emit_load(Emitter *emitter, const Expr *expr) {
   return load_scattered(emitter, expr, access.address, guard);
 }
 
-static LLVMValueRef emit_masked_store(Emitter *emitter, const char *name, LLVMValueRef value, LLVMValueRef address, Type type) {
+static LLVMValueRef emit_masked_store(Emitter *emitter, const char *name, LLVMValueRef value, LLVMValueRef address, BufferId buffer) {
   LLVMTypeRef types[] = {LLVMTypeOf(value), LLVMTypeOf(address)};
-  LLVMValueRef align = LLVMConstInt(emitter->codegen->type_i32, alignment_of(type), false);
+  LLVMValueRef align = LLVMConstInt(emitter->codegen->type_i32, alignment_of(emitter, buffer), false);
   LLVMValueRef mask = emitter->mask ? emitter->mask : all_lanes(emitter);
   return emit_intrinsic(emitter, name, 2, types, 4, (LLVMValueRef[]){value, address, align, mask});
 }
 
 void emit_store(Emitter *emitter, BufferId buffer, const Expr *const *indices, Value value) {
-  Type type = emitter->kernel->buffers[buffer].type;
   PairMap memo;
   pair_map_begin(&memo);
   emitter->memo = &memo;
@@ -352,15 +378,15 @@ void emit_store(Emitter *emitter, BufferId buffer, const Expr *const *indices, V
   emitter->memo = NULL;
   pair_map_end(&memo);
   bool is_vector = emitter->vector_index != NONE;
-  LLVMValueRef stored = to_memory(emitter, type, is_vector, is_vector ? emit_as_vector(emitter, value) : value.value), store;
+  LLVMValueRef stored = to_memory(emitter, buffer, is_vector, is_vector ? emit_as_vector(emitter, value) : value.value), store;
   if (!is_vector || (access.kind == ACCESS_CONTIGUOUS && !emitter->mask)) {
     store = LLVMBuildStore(emitter->builder, stored, access.address);
-    LLVMSetAlignment(store, alignment_of(type));
+    LLVMSetAlignment(store, alignment_of(emitter, buffer));
   } else if (access.kind == ACCESS_CONTIGUOUS) {
-    store = emit_masked_store(emitter, "llvm.masked.store", stored, access.address, type);
+    store = emit_masked_store(emitter, "llvm.masked.store", stored, access.address, buffer);
   } else {
     LLVMValueRef addresses = access.kind == ACCESS_UNIFORM ? emit_broadcast(emitter, access.address) : access.address;
-    store = emit_masked_store(emitter, "llvm.masked.scatter", stored, addresses, type);
+    store = emit_masked_store(emitter, "llvm.masked.scatter", stored, addresses, buffer);
   }
   emit_tag(emitter, store, buffer);
 }

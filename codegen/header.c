@@ -390,15 +390,22 @@ static void write_sizes(Header *header) {
               capacity, header->name, lengths_passed, value);
 }
 
+static bool packs_bf16(const Module *module) {
+  const Kernel *pack = module->kernels[ENTRY_PACK];
+  for (BufferId n = 0; n < pack->buffer_count; n++)
+    if (pack->buffers[n].is_bf16) return true;
+  return false;
+}
+
 /* Packing depends on neither batch nor lengths, and needs no workspace beside what it writes. */
 static void write_pack(Header *header) {
   int lengths = module_length_count(header->module);
   text_format(&header->text,
               "/* The parameters in the order in which products read them, for many calls: packed has %s_model.packed_size bytes,\n"
-              " * aligned to 64. To be repeated when parameters have changed. Returns a seqrt_code. */\n"
+              " * aligned to 64.%s To be repeated when parameters have changed. Returns a seqrt_code. */\n"
               "static inline int32_t %s_pack(const seqrt_context *context, const float *const *parameters, void *packed,\n"
               "                              seqrt_fault *out_fault) {\n",
-              header->name, header->name);
+              header->name, packs_bf16(header->module) ? " They are rounded to bf16 there, and only there." : "", header->name);
   if (lengths) text_add(&header->text, "  static const int64_t lengths[] = {1");
   for (int n = 1; n < lengths; n++) text_add(&header->text, ", 1");
   if (lengths) text_add(&header->text, "};\n");

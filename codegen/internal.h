@@ -36,7 +36,7 @@ struct Codegen {
   LLVMTargetDataRef data_layout;
   LLVMModuleRef module; /* after codegen_compile */
   const char *module_name; /* of the model at hand */
-  LLVMTypeRef type_void, type_i1, type_i8, type_i32, type_i64, type_f32, type_ptr;
+  LLVMTypeRef type_void, type_i1, type_i8, type_i16, type_i32, type_i64, type_f32, type_ptr;
   LLVMMemoryBufferRef emitted[OUTPUT_BITCODE + 1];
   void *jit;
 };

@@ -69,7 +69,7 @@ int64_t module_packed_offset(const Module *module, int slot) {
   for (BufferId n = 0; pack && n < pack->buffer_count; n++) {
     const Buffer *buffer = &pack->buffers[n];
     if (buffer->home != HOME_PACKED || buffer->slot >= slot) continue;
-    int64_t bytes = 4;
+    int64_t bytes = buffer_element_bytes(buffer);
     for (int axis = 0; axis < buffer->rank; axis++) bytes *= buffer->shape[axis].constant;
     offset += (bytes + SEQRT_ALIGNMENT - 1) / SEQRT_ALIGNMENT * SEQRT_ALIGNMENT;
   }

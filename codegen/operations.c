@@ -18,6 +18,11 @@ LLVMTypeRef emit_memory_type(const Emitter *emitter, Type type) {
   return type == TYPE_REAL ? codegen->type_f32 : type == TYPE_INT ? codegen->type_i32 : codegen->type_i8;
 }
 
+LLVMTypeRef emit_element_type(const Emitter *emitter, BufferId id) {
+  const Buffer *buffer = &emitter->kernel->buffers[id];
+  return buffer->is_bf16 ? emitter->codegen->type_i16 : emit_memory_type(emitter, buffer->type);
+}
+
 LLVMValueRef emit_constant(const Emitter *emitter, int64_t value) {
   return LLVMConstInt(emitter->codegen->type_i64, (unsigned long long)value, true);
 }

@@ -111,6 +111,7 @@ static void create_types(Codegen *codegen, LLVMTargetMachineRef machine) {
   codegen->type_void = LLVMVoidTypeInContext(codegen->context);
   codegen->type_i1 = LLVMInt1TypeInContext(codegen->context);
   codegen->type_i8 = LLVMInt8TypeInContext(codegen->context);
+  codegen->type_i16 = LLVMInt16TypeInContext(codegen->context);
   codegen->type_i32 = LLVMInt32TypeInContext(codegen->context);
   codegen->type_i64 = LLVMInt64TypeInContext(codegen->context);
   codegen->type_f32 = LLVMFloatTypeInContext(codegen->context);

@@ -17,6 +17,8 @@ typedef struct Tile {
   int rows, vectors;
   LLVMTypeRef vector_type;
   LLVMValueRef a[MOST_ROWS], b;    /* of the first element; of A one, or one for each row in place */
+  LLVMValueRef packed, is_packed;  /* the panel of B that was packed once, and whether it is there; NULL: there are none */
+  LLVMTypeRef b_type;              /* of the elements of B in memory */
   LLVMValueRef a_stride, b_stride; /* from one k to the next */
   LLVMValueRef row0, column0, row_limit, column_limit;
   LLVMValueRef sums[FLOW_CARRIED]; /* by row and vector */
@@ -38,10 +40,25 @@ static LLVMValueRef panel_load(Tile *tile, LLVMTypeRef type, BufferId buffer, LL
   return load;
 }
 
-static LLVMValueRef panel_at(Tile *tile, LLVMValueRef panel, LLVMValueRef k, LLVMValueRef stride) {
+/* Vector `v` of row `step` of a panel of B. */
+static LLVMValueRef column_load(Tile *tile, LLVMValueRef panel, int step, int v) {
+  Emitter *emitter = tile->emitter;
+  BufferId buffer = tile->statement->b_buffer;
+  int offset = v * emitter->lanes;
+  if (tile->b_type == emitter->codegen->type_f32) return panel_load(tile, tile->vector_type, buffer, panel, tile->b_stride, step, offset);
+  LLVMValueRef place = LLVMBuildNSWMul(emitter->builder, emit_constant(emitter, step), tile->b_stride, "");
+  place = LLVMBuildNSWAdd(emitter->builder, place, emit_constant(emitter, offset), "");
+  LLVMValueRef address = LLVMBuildInBoundsGEP2(emitter->builder, tile->b_type, panel, &place, 1, "");
+  LLVMValueRef load = LLVMBuildLoad2(emitter->builder, emit_vector_type(emitter, tile->b_type), address, "");
+  LLVMSetAlignment(load, 2);
+  emit_tag(emitter, load, buffer);
+  return emit_from_bf16(emitter, load);
+}
+
+static LLVMValueRef panel_at(Tile *tile, LLVMTypeRef type, LLVMValueRef panel, LLVMValueRef k, LLVMValueRef stride) {
   Emitter *emitter = tile->emitter;
   LLVMValueRef offset = LLVMBuildNSWMul(emitter->builder, k, stride, "");
-  return LLVMBuildInBoundsGEP2(emitter->builder, emitter->codegen->type_f32, panel, &offset, 1, "");
+  return LLVMBuildInBoundsGEP2(emitter->builder, type, panel, &offset, 1, "");
 }
 
 /* Element `step` of row `r` of A, in all lanes. */
@@ -56,10 +73,8 @@ static LLVMValueRef row_element(Tile *tile, const LLVMValueRef *a, int step, int
 
 static void emit_step(Tile *tile, LLVMValueRef *sums, const LLVMValueRef *a, LLVMValueRef b, int step) {
   Emitter *emitter = tile->emitter;
-  const Statement *statement = tile->statement;
   LLVMValueRef columns[FLOW_CARRIED];
-  for (int v = 0; v < tile->vectors; v++)
-    columns[v] = panel_load(tile, tile->vector_type, statement->b_buffer, b, tile->b_stride, step, v * emitter->lanes);
+  for (int v = 0; v < tile->vectors; v++) columns[v] = column_load(tile, b, step, v);
   for (int r = 0; r < tile->rows; r++) {
     LLVMValueRef row = row_element(tile, a, step, r);
     for (int v = 0; v < tile->vectors; v++) {
@@ -80,8 +95,8 @@ static void emit_steps(Tile *tile, LLVMValueRef low, LLVMValueRef high, int unro
   LoopFlow loop = {.carried_count = tile->rows * tile->vectors, .is_unrolled_by_hand = true};
   memcpy(loop.carried, tile->sums, sizeof loop.carried);
   loop_begin(emitter, &loop, low, high, emit_constant(emitter, unroll));
-  LLVMValueRef a[MOST_ROWS], b = panel_at(tile, tile->b, loop.index, tile->b_stride);
-  for (int n = 0; n < pointer_count(tile); n++) a[n] = panel_at(tile, tile->a[n], loop.index, tile->a_stride);
+  LLVMValueRef a[MOST_ROWS], b = panel_at(tile, tile->b_type, tile->b, loop.index, tile->b_stride);
+  for (int n = 0; n < pointer_count(tile); n++) a[n] = panel_at(tile, emitter->codegen->type_f32, tile->a[n], loop.index, tile->a_stride);
   for (int n = 0; n < unroll; n++) emit_step(tile, loop.carried, a, b, n);
   loop_end(emitter, &loop);
   memcpy(tile->sums, loop.carried, sizeof loop.carried);
@@ -90,8 +105,9 @@ static void emit_steps(Tile *tile, LLVMValueRef low, LLVMValueRef high, int unro
 /* The function `void tile_RxV(b, depth, out, a..)`: sums of products of one tile; there is one of each shape for a processor. */
 static LLVMValueRef tile_function(Tile *caller) {
   Codegen *codegen = caller->emitter->codegen;
-  const char *kind = caller->statement->has_rows_in_place ? "rows" : has_wide_steps(caller) ? "wide" : "tile";
-  const char *name = arena_format(codegen->arena, "%s_%dx%d%s", kind, caller->rows, caller->vectors, codegen->suffix);
+  const char *left = caller->statement->has_rows_in_place ? "rows" : has_wide_steps(caller) ? "wide" : "tile";
+  const char *right = caller->b_type == codegen->type_f32 ? "" : "_bf16";
+  const char *name = arena_format(codegen->arena, "%s_%dx%d%s%s", left, caller->rows, caller->vectors, right, codegen->suffix);
   LLVMValueRef function = LLVMGetNamedFunction(codegen->module, name);
   if (function) return function;
   LLVMTypeRef types[4 + MOST_ROWS] = {codegen->type_ptr, codegen->type_i64, codegen->type_ptr};
@@ -164,15 +180,31 @@ static void call_smallest(const Tile *tile, LLVMValueRef left, int rows) {
   branch_end(tile->emitter, &branch);
 }
 
+static void emit_sums(const Tile *tile) {
+  if (has_rest(tile))
+    call_smallest(tile, LLVMBuildNSWSub(tile->emitter->builder, tile->row_limit, tile->row0, ""), tile->rows);
+  else
+    call_tile(tile, tile->rows);
+}
+
 static void emit_product(Tile *tile) {
   Emitter *emitter = tile->emitter;
   LLVMTypeRef type = LLVMArrayType2(tile->vector_type, (uint64_t)(tile->rows * tile->vectors));
   tile->scratch = LLVMBuildAlloca(emitter->entry_builder, type, "tile");
   LLVMSetAlignment(tile->scratch, 64);
-  if (has_rest(tile))
-    call_smallest(tile, LLVMBuildNSWSub(emitter->builder, tile->row_limit, tile->row0, ""), tile->rows);
-  else
-    call_tile(tile, tile->rows);
+  if (!tile->packed) {
+    emit_sums(tile);
+    return;
+  }
+  Tile other = *tile;
+  other.b = tile->packed;
+  other.b_type = emitter->codegen->type_i16;
+  BranchFlow branch = {.carried_count = 0};
+  branch_begin(emitter, &branch, tile->is_packed);
+  emit_sums(&other);
+  branch_else(emitter, &branch);
+  emit_sums(tile);
+  branch_end(emitter, &branch);
 }
 
 /* ---- what becomes of it */
@@ -254,11 +286,17 @@ static void find_panel(Tile *tile) {
   const Statement *statement = tile->statement;
   tile->b = emit_uniform_address(emitter, statement->b_buffer, statement->b_indices);
   tile->b_stride = emitter->strides[statement->b_buffer][statement->b_rank - 2];
+  tile->b_type = emitter->codegen->type_f32;
   if (statement->packed_buffer == NONE) return;
   LLVMValueRef base = emitter->bases[statement->packed_buffer];
   LLVMValueRef is_given = LLVMBuildICmp(emitter->builder, LLVMIntNE, base, LLVMConstNull(LLVMTypeOf(base)), "");
   LLVMValueRef packed = emit_uniform_address(emitter, statement->packed_buffer, statement->packed_indices);
-  tile->b = LLVMBuildSelect(emitter->builder, is_given, packed, tile->b, "");
+  if (emitter->kernel->buffers[statement->packed_buffer].is_bf16) {
+    tile->packed = packed;
+    tile->is_packed = is_given;
+  } else {
+    tile->b = LLVMBuildSelect(emitter->builder, is_given, packed, tile->b, "");
+  }
 }
 
 void emit_tile(Emitter *emitter, const Statement *statement) {

@@ -248,6 +248,11 @@ static bool store_scan(Call *call, const char *how) {
   return store_number("-fscan", how, 2, LONGEST_PIECE, steps);
 }
 
+static bool store_packed(Options *options, const char *type) {
+  options->pipeline.has_bf16_panels = strcmp(type, "bf16") == 0;
+  return options->pipeline.has_bf16_panels || strcmp(type, "f32") == 0 || wrong("--packed: unknown type '%s'; there are f32 and bf16", type);
+}
+
 static bool store_cpu(Options *options, const char *name) {
   options->codegen.cpu = name;
   options->has_cpu_help = strcmp(name, "help") == 0;
@@ -277,6 +282,7 @@ static bool store(Call *call, const OptionRow *row, const char *value) {
   case OPTION_OPTIMISE: return store_optimisation(call, value);
   case OPTION_DEBUG_LINES: return set(&options->codegen.has_debug_lines);
   case OPTION_SCAN: return store_scan(call, value);
+  case OPTION_PACKED: return store_packed(options, value);
   case OPTION_TARGET: return set_text(&options->codegen.target, value);
   case OPTION_CPU: return store_cpu(options, value);
   case OPTION_FEATURES: return set_text(&options->codegen.features, value);

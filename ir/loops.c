@@ -72,6 +72,8 @@ Statement *statement_loop(Kernel *kernel, LoopKind kind, IndexId index, const Ex
   return loop;
 }
 
+int64_t buffer_element_bytes(const Buffer *buffer) { return buffer->type == TYPE_BOOL ? 1 : buffer->is_bf16 ? 2 : 4; }
+
 Statement *statement_if(Kernel *kernel, const Expr *condition, Statement *then, Statement *otherwise) {
   Statement *branch = statement_create(kernel, STATEMENT_IF);
   branch->condition = condition;

@@ -44,10 +44,12 @@ typedef struct Buffer {
   int *order;       /* permutation of 0..rank-1; a workspace buffer may be laid out in another order than its axes */
   bool *is_folded;  /* by axis: only one position is kept (stride 0), as all uses are at the current one */
   bool is_private;  /* workspace: every thread has one of its own */
+  bool is_bf16;     /* packed: real numbers in 16 bits, the upper half of a float32, rounded to nearest */
   bool has_turns;   /* parameters and their gradients: axis 0 selects the pointer */
   BufferHome home;
   int slot;
 } Buffer;
+int64_t buffer_element_bytes(const Buffer *buffer); /* in memory */
 
 typedef struct Local {
   const char *name;

@@ -46,6 +46,7 @@ static void parse_layout(KernelParser *parser, Buffer *buffer) {
   }
   buffer->has_turns = reader_accept(reader, "turns");
   buffer->is_private = reader_accept(reader, "private");
+  buffer->is_bf16 = reader_accept(reader, "bf16");
 }
 
 static void parse_buffer(KernelParser *parser) {

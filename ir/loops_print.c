@@ -33,6 +33,7 @@ static void print_buffer(const Printer *printer, BufferId id) {
   if (folded_count) print_ints(text, "folded", folded_count, folded);
   if (buffer->has_turns) text_add(text, " turns");
   if (buffer->is_private) text_add(text, " private");
+  if (buffer->is_bf16) text_add(text, " bf16");
   text_add(text, "\n");
 }
 

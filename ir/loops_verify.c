@@ -267,6 +267,7 @@ static const char *check_buffer(const Kernel *kernel, const Buffer *buffer) {
   bool may_have_turns = buffer->home == HOME_PARAMETER || buffer->home == HOME_PARAMETER_GRADIENT;
   if (buffer->has_turns && (!may_have_turns || buffer->rank < 1)) return "has turns but is no parameter with an axis for them";
   if (buffer->is_private && buffer->home != HOME_WORKSPACE) return "is private to a thread but not of the workspace";
+  if (buffer->is_bf16 && (buffer->home != HOME_PACKED || buffer->type != TYPE_REAL)) return "is bf16 but not real and packed";
   for (const Buffer *other = kernel->buffers; other < buffer; other++) {
     bool is_shared = buffer->home == HOME_WORKSPACE && other->home == HOME_WORKSPACE && other->slot == buffer->slot;
     if (is_shared && other->is_private != buffer->is_private) return "shares its slot with one that is private";

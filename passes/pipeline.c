@@ -335,7 +335,7 @@ PipelineResult pipeline_run(Arena *arena, const Program *program, const Pipeline
     result.report = ARENA_NEW(arena, Report);
     result.report->arena = arena;
   }
-  runner.context = (PassContext){diagnostics, NULL, options->optimisation, options->piece_steps, result.report};
+  runner.context = (PassContext){diagnostics, NULL, options->optimisation, options->piece_steps, options->has_bf16_panels, result.report};
   Program *batched = program_clone(arena, program);
   run(&runner, "batch", "model", batched);
   run(&runner, "position", "model", batched); /* before anything compares times within one call */

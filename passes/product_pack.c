@@ -248,8 +248,9 @@ void product_pack_once(Product *product) {
   int slot = 0;
   for (BufferId n = 0; n < kernel->buffer_count; n++) slot += kernel->buffers[n].home == HOME_PACKED;
   product->packed = panel_buffer(product, "packed", product->outer_column_count, product->outer_columns, product->column_panels, product->tile_columns, slot);
-  const Buffer *buffer = &kernel->buffers[product->packed];
+  Buffer *buffer = &kernel->buffers[product->packed];
   BufferId panels = kernel_add_buffer(inner.kernel, buffer->name, TYPE_REAL, buffer->rank, buffer->shape, HOME_PACKED, slot);
+  buffer->is_bf16 = inner.kernel->buffers[panels].is_bf16 = lowering->context->has_bf16_panels;
   product->lowering = &inner;
   Statement *stage = fill_columns(product, panels);
   product->lowering = lowering;

@@ -30,7 +30,8 @@ seqrt_code seqrt_parameters_initialise(seqrt_parameters *parameters, uint64_t se
 
 /* Puts the parameters, once, into the order in which products read them, a copy beside them; from then on the calls of sessions use
  * it instead of packing again each time. The library drops it where it changes parameters itself (initialise, load, a step of an
- * optimizer, a checkpoint); who writes values directly has to pack again or unpack. Nothing where the model has no products. */
+ * optimizer, a checkpoint); who writes values directly has to pack again or unpack. Nothing where the model has no products.
+ * In a model that was compiled with --packed=bf16 the copy is rounded to bf16: half of the memory, read in half of the time. */
 seqrt_code seqrt_parameters_pack(seqrt_parameters *parameters, const seqrt_context *context, seqrt_error *out_error);
 void seqrt_parameters_unpack(seqrt_parameters *parameters);
 
