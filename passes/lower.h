@@ -38,12 +38,13 @@ typedef struct Halo {
 /* A loop over time that takes the equations which read its state along, and keeps the state of one step only. */
 typedef struct Sweep {
   const ScheduleNode *loop;
-  int count;      /* equations of the loop, then the readouts */
+  int count;      /* equations of the loop, then the readouts, then maps of these at their own element */
   int *equations;
   int *axes;      /* the axis of each target that the loop runs over */
   int *shared;    /* by equation and number: the axis of its target that is the shared axis of this number */
   int shared_count; /* axes along which elements don't mix, in memory order of the first target */
   bool is_held;     /* the state stays in registers for a block of time: lower_held.c. Then: */
+  int map_count;    /* the maps of readouts; without is_held there are none */
   int inner_count;  /* axes of the state that the readouts sum over */
   int inner[16];
   IndexId *inner_index; /* by equation and number: the index of a readout's sum that runs over the inner axis of this number */

@@ -155,7 +155,8 @@ typedef struct Holding {
   const Sweep *sweep;
   const IndexId *shared;        /* with the index of the lanes as the last */
   IndexId time, block, element; /* the last: of the last inner axis */
-  const Expr *first_step, *step_limit, *low;
+  const Expr *first_step, *step_limit, *low, *high; /* the last two: lanes */
+  int64_t chunk;
   int together;
   const Expr *const *inner; /* by inner axis: where the element at hand is */
   const LocalId *local;     /* by member: its value at this step */
@@ -164,6 +165,10 @@ typedef struct Holding {
   const Expr **steady_local;
   Block before_steps;
   BufferId *sums; /* by readout */
+  Block before_blocks;
+  const Expr *const *group; /* by inner axis: the index of its loop */
+  int finished_count;
+  const Expr **finished; /* by readout and map of one: its value at this step */
 } Holding;
 
 static int member_count(const Holding *holding) {
@@ -173,6 +178,9 @@ static int member_count(const Holding *holding) {
     count++;
   return count;
 }
+
+/* Those after it are maps of readouts. */
+static int readout_end(const Holding *holding) { return holding->sweep->count - holding->sweep->map_count; }
 
 static Unit held_unit(const Holding *holding, int number) {
   const Sweep *sweep = holding->sweep;
@@ -210,6 +218,43 @@ static bool is_held_buffer(const Holding *holding, BufferId buffer) {
   return false;
 }
 
+/* From lane to lane the elements do not lie side by side. */
+static bool is_scattered(const Holding *holding, const Expr *load) {
+  const Buffer *buffer = &holding->lowering->kernel->buffers[load->id];
+  IndexId lanes = holding->shared[holding->sweep->shared_count - 1];
+  for (int k = 0; k < buffer->rank; k++) {
+    if (!expr_uses_index(load->args[k], lanes)) continue;
+    Affine affine;
+    bool is_beside = buffer->order[buffer->rank - 1] == k && expr_affine(load->args[k], &affine) && affine_coefficient(&affine, false, lanes) == 1;
+    if (!is_beside) return true;
+  }
+  return false;
+}
+
+/* The same in memory of the thread, lane beside lane, once for all of time. */
+static const Expr *gathered(Holding *holding, const Expr *load) {
+  Lowering *lowering = holding->lowering;
+  Kernel *kernel = lowering->kernel;
+  Arena *arena = lowering->arena;
+  IndexId lanes = holding->shared[holding->sweep->shared_count - 1];
+  int rank = holding->sweep->inner_count;
+  Size *shape = ARENA_ARRAY(arena, Size, rank + 1);
+  const Expr **indices = ARENA_ARRAY(arena, const Expr *, rank + 1);
+  for (int k = 0; k < rank; k++) {
+    indices[k] = holding->group[k];
+    shape[k] = kernel->indices[holding->group[k]->id].high;
+  }
+  indices[rank] = expr_binary(arena, OP_SUB, expr_index(arena, lanes), holding->low);
+  shape[rank] = size_constant(holding->chunk);
+  BufferId copy = kernel_add_buffer(kernel, arena_format(arena, "%s.lanes", kernel->buffers[load->id].name), TYPE_REAL, rank + 1, shape, HOME_WORKSPACE, 0);
+  kernel->buffers[copy].is_private = true;
+  Statement *fill = statement_store(kernel, copy, indices, load);
+  for (int k = rank - 1; k >= 0; k--)
+    fill = statement_loop(kernel, LOOP_SEQUENTIAL, holding->group[k]->id, expr_integer(arena, 0), size_expr(arena, shape[k]), fill);
+  block_append(&holding->before_blocks, statement_loop(kernel, LOOP_VECTOR, lanes, holding->low, holding->high, fill));
+  return expr_load(arena, TYPE_REAL, copy, rank + 1, indices, NULL);
+}
+
 static const Expr *take_out(void *context, const Expr *expr) {
   Holding *holding = context;
   Lowering *lowering = holding->lowering;
@@ -221,7 +266,8 @@ static const Expr *take_out(void *context, const Expr *expr) {
   int count = holding->steady_count;
   ARENA_PUSH(lowering->arena, holding->steady_local, count, local);
   ARENA_PUSH(lowering->arena, holding->steady, holding->steady_count, expr);
-  block_append(&holding->before_steps, statement_let(lowering->kernel, id, expr));
+  bool is_worth_copy = expr->type == TYPE_REAL && !expr->guard && is_scattered(holding, expr);
+  block_append(&holding->before_steps, statement_let(lowering->kernel, id, is_worth_copy ? gathered(holding, expr) : expr));
   return local;
 }
 
@@ -301,7 +347,7 @@ static void step_element(Holding *holding, const Expr **sums, Block *block) {
   }
   *block->tail = stores.first;
   block->tail = stores.tail;
-  for (int n = members; n < holding->sweep->count; n++) {
+  for (int n = members; n < readout_end(holding); n++) {
     Unit unit = held_unit(holding, n);
     const Expr **replacements = ARENA_ARRAY(lowering->arena, const Expr *, lowering->program->index_count);
     for (int k = 0; k < holding->sweep->inner_count; k++)
@@ -347,17 +393,18 @@ static Statement *all_elements(Holding *holding) {
     inner[k] = expr_index(arena, loops[k]);
   }
   holding->element = loops[last];
+  holding->group = arena_copy(arena, inner, sizeof *inner * (size_t)sweep->inner_count);
   const Expr **sums = ARENA_ARRAY(arena, const Expr *, sweep->count), *group = inner[last];
   Block block = {0};
   holding->inner = inner;
-  for (int n = member_count(holding); n < sweep->count; n++) sums[n] = sum_load(holding, n);
+  for (int n = member_count(holding); n < readout_end(holding); n++) sums[n] = sum_load(holding, n);
   for (int e = 0; e < together; e++) {
     if (together > 1)
       inner[last] = expr_binary(arena, OP_ADD, expr_binary(arena, OP_MUL, group, integer(lowering, together)),
                                 integer(lowering, e));
     step_element(holding, sums, &block);
   }
-  for (int n = member_count(holding); n < sweep->count; n++) store_sum(holding, n, sums[n], &block);
+  for (int n = member_count(holding); n < readout_end(holding); n++) store_sum(holding, n, sums[n], &block);
   block_append(&holding->before_steps, over_steps(holding, block.first));
   Statement *work = holding->before_steps.first;
   for (int k = last; k >= 0; k--) {
@@ -367,19 +414,34 @@ static Statement *all_elements(Holding *holding) {
   return work;
 }
 
-/* The finished sums of a block of steps. */
+/* A readout or a map of one, at the element at hand. */
+static const Expr *use_finished(void *context, const Expr *expr) {
+  const Holding *holding = context;
+  if (expr->op != OP_READ) return expr;
+  for (int n = member_count(holding); n < holding->finished_count; n++)
+    if (holding->lowering->program->equations[holding->sweep->equations[n]].target == expr->id) return holding->finished[n];
+  return expr;
+}
+
+/* The finished sums of a block of steps, and what is computed of them at once. */
 static Statement *finish(Holding *holding) {
   Lowering *lowering = holding->lowering;
   Kernel *kernel = lowering->kernel;
   Block block = {0};
-  for (int n = member_count(holding); n < holding->sweep->count; n++) {
+  holding->finished = ARENA_ARRAY(lowering->arena, const Expr *, holding->sweep->count);
+  for (int n = holding->finished_count = member_count(holding); n < holding->sweep->count; n = ++holding->finished_count) {
     Unit unit = held_unit(holding, n);
     BufferId buffer = buffer_of(lowering, unit.target);
     LocalId local = kernel_add_local(kernel, kernel->buffers[buffer].name, TYPE_REAL);
-    const Expr *sum = sum_load(holding, n), *value = lower_expr(lowering, unit.value, NULL, false);
-    Statement *let = statement_let(kernel, local, value ? expr_binary(lowering->arena, OP_ADD, value, sum) : sum);
-    Statement *store = statement_store(kernel, buffer, store_indices(lowering, &unit),
-                                       expr_local(lowering->arena, TYPE_REAL, local));
+    const Expr *value = unit.value ? expr_rewrite(lowering->arena, unit.value, use_finished, holding) : NULL;
+    value = lower_expr(lowering, value, NULL, false);
+    if (n < readout_end(holding)) {
+      const Expr *sum = sum_load(holding, n);
+      value = value ? expr_binary(lowering->arena, OP_ADD, value, sum) : sum;
+    }
+    holding->finished[n] = expr_local(lowering->arena, TYPE_REAL, local);
+    Statement *let = statement_let(kernel, local, value);
+    Statement *store = statement_store(kernel, buffer, store_indices(lowering, &unit), holding->finished[n]);
     let->source = store->source = unit.equation->source;
     block_append(&block, let);
     block_append(&block, is_result_buffer(lowering, buffer)
@@ -393,7 +455,7 @@ Statement *held_item(Lowering *lowering, const Sweep *sweep, const IndexId *shar
                      int64_t chunk) {
   Kernel *kernel = lowering->kernel;
   Arena *arena = lowering->arena;
-  Holding holding = {.lowering = lowering, .sweep = sweep, .shared = shared, .time = sweep->loop->index, .low = low};
+  Holding holding = {.lowering = lowering, .sweep = sweep, .shared = shared, .time = sweep->loop->index, .low = low, .high = high, .chunk = chunk};
   const Index *steps = &kernel->indices[sweep->loop->index];
   const Expr *from = size_expr(arena, steps->low), *to = size_expr(arena, steps->high);
   const Expr *blocks = ceil_quotient(lowering, extent_of(lowering, sweep->loop->index), HELD_STEPS);
@@ -404,7 +466,7 @@ Statement *held_item(Lowering *lowering, const Sweep *sweep, const IndexId *shar
                                    expr_binary(arena, OP_ADD, holding.first_step, integer(lowering, HELD_STEPS)));
   holding.sums = ARENA_ARRAY(arena, BufferId, sweep->count);
   Block zeros = {0}, all = {0};
-  for (int n = member_count(&holding); n < sweep->count; n++) {
+  for (int n = member_count(&holding); n < readout_end(&holding); n++) {
     const char *target = lowering->program->tensors[lowering->program->equations[sweep->equations[n]].target].name;
     Size shape[] = {size_constant(HELD_STEPS), size_constant(chunk)};
     holding.sums[n] = kernel_add_buffer(kernel, arena_format(arena, "%s.sums", target), TYPE_REAL, 2, shape, HOME_WORKSPACE, 0);
@@ -415,5 +477,6 @@ Statement *held_item(Lowering *lowering, const Sweep *sweep, const IndexId *shar
   block_append(&all, all_elements(&holding));
   block_append(&all, finish(&holding));
   Statement *lanes = statement_loop(kernel, LOOP_VECTOR, shared[sweep->shared_count - 1], low, high, all.first);
-  return statement_loop(kernel, LOOP_SEQUENTIAL, holding.block, integer(lowering, 0), blocks, lanes);
+  block_append(&holding.before_blocks, statement_loop(kernel, LOOP_SEQUENTIAL, holding.block, integer(lowering, 0), blocks, lanes));
+  return holding.before_blocks.first;
 }

@@ -98,7 +98,9 @@ static int64_t chunk_size(const Lowering *lowering, const Sweep *sweep) {
     for (int s = 0; s < sweep->shared_count; s++) is_inner &= sweep->shared[s] != axis;
     if (is_inner && elements < wanted) elements *= constant_extent(lowering, first, axis);
   }
-  return elements >= wanted ? 1 : (wanted + elements - 1) / elements;
+  int64_t chunk = elements >= wanted ? 1 : (wanted + elements - 1) / elements;
+  Size cut = lowering->program->tensors[first].shape[sweep->shared[sweep->shared_count - 1]];
+  return cut.symbol == NONE && cut.constant < chunk ? cut.constant : chunk;
 }
 
 static void emit_equation(Lowering *lowering, Sweeping *sweeping, int number, const IndexId *shared) {

@@ -127,8 +127,9 @@ void plan_memory(Kernel *kernel) {
   int count = 0;
   for (int n = 0; n < kernel->buffer_count; n++) {
     if (kernel->buffers[n].home != HOME_WORKSPACE) continue;
-    if (planning.lives[n].first == NONE) { /* lowered in two ways and used in neither: it still needs a slot number */
+    if (planning.lives[n].first == NONE) { /* used by nobody in the end: it still needs a slot, but no memory */
       planning.lives[n] = (Life){0, 0};
+      for (int axis = 0; axis < kernel->buffers[n].rank; axis++) kernel->buffers[n].is_folded[axis] = true;
     }
     int at = count++;
     while (at > 0 && by_first(planning.lives, n, order[at - 1]) < 0) {

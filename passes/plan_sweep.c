@@ -214,6 +214,52 @@ static void find_shared(Plan *plan) {
   }
 }
 
+/* ---- maps of readouts ------------------------------------------------------------------------------------------------ */
+
+/* Reads what the sweep leaves at its own element, and nothing that is defined later. */
+static void check_map(void *context, const Expr *expr) {
+  Plan *plan = context;
+  if (expr->op != OP_READ) return;
+  plan->fails |= plan->is_later[expr->id];
+  if (!plan->is_inside[expr->id]) return;
+  int maker = position_of(plan, expr->id);
+  plan->fails |= maker < plan->members || expr->arg_count != plan->program->tensors[plan->equation->target].rank || expr->outside;
+  for (int k = 0; !plan->fails && k < expr->arg_count; k++) plan->fails |= !expr_is_index(expr->args[k], plan->equation->indices[k]);
+  if (!plan->fails) plan->number = maker;
+}
+
+static void add_map(Plan *plan, int equation, int like) {
+  int *shared = plan->sweep.shared, count = plan->sweep.count;
+  plan->sweep.shared = ARENA_ARRAY(plan->lowering->arena, int, (count + 1) * MOST_AXES);
+  memcpy(plan->sweep.shared, shared, sizeof *shared * (size_t)(count * MOST_AXES));
+  memcpy(&plan->sweep.shared[count * MOST_AXES], &shared[like * MOST_AXES], sizeof *shared * MOST_AXES);
+  add_equation(plan, equation, plan->sweep.axes[like]);
+  plan->sweep.map_count++;
+}
+
+/* What is computed of readouts element by element is computed where they are finished. */
+static void add_maps(Plan *plan, const ScheduleNode *after) {
+  const Program *program = plan->program;
+  bool *is_later = ARENA_ARRAY(plan->lowering->arena, bool, program->tensor_count);
+  plan->is_later = is_later;
+  for (int n = 0; n < program->tensor_count; n++) plan->is_inside[n] = position_of(plan, n) != NONE;
+  for (const ScheduleNode *node = after; node && node->equation != NONE; node = node->next) {
+    const Equation *equation = plan->equation = &program->equations[node->equation];
+    if (plan->is_inside[equation->target]) continue;
+    plan->number = NONE;
+    plan->fails = equation->reduce != REDUCE_NONE || equation->guard || !equation->value || program->tensors[equation->target].type != TYPE_REAL;
+    equation_visit(equation, check_map, plan);
+    int like = plan->number;
+    bool is_map = !plan->fails && like != NONE;
+    for (int k = 0; is_map && k < program->tensors[equation->target].rank; k++) {
+      const Index *index = &program->indices[equation->indices[k]];
+      is_map &= size_is(index->low, 0) && size_equal(index->high, program->tensors[program->equations[plan->sweep.equations[like]].target].shape[k]);
+    }
+    if (is_map) add_map(plan, node->equation, like);
+    else is_later[equation->target] = true;
+  }
+}
+
 /* As a sweep whose state stays in registers; leaves the plan as it was where that cannot be. */
 static bool hold_state(Plan *plan) {
   Plan before = *plan;
@@ -223,6 +269,7 @@ static bool hold_state(Plan *plan) {
     find_shared(plan);
     plan->sweep.is_held = can_hold_state(plan->lowering, &plan->sweep, plan->members, plan->is_inside);
   }
+  if (plan->sweep.is_held) add_maps(plan, plan->sweep.loop->next);
   if (!plan->sweep.is_held) *plan = before;
   return plan->sweep.is_held;
 }
