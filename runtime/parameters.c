@@ -2,11 +2,13 @@
 #include "seqrt/parameters.h"
 
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "runtime/internal.h"
 #include "runtime/names.h"
+#include "runtime/packing.h"
 #include "seqrt/random.h"
 #include "seqrt/threads.h"
 
@@ -98,7 +100,7 @@ seqrt_code seqrt_parameters_create(const seqrt_model *model, seqrt_parameters **
     free(arena);
     return runtime_fail_memory(error, "parameters", arena_elements * (int64_t)sizeof *arena);
   }
-  *parameters = (seqrt_parameters){model, slots, arena, arena_elements, elements, NULL};
+  *parameters = (seqrt_parameters){model, slots, arena, arena_elements, elements, NULL, 0};
   for (int32_t slot = 0; slot < model->parameter_slots; slot++) {
     slots[slot] = arena;
     arena += (seqrt_slot_parameter(model, slot)->elements + LINE_ELEMENTS - 1) / LINE_ELEMENTS * LINE_ELEMENTS;
@@ -151,6 +153,23 @@ seqrt_code seqrt_parameters_pack(seqrt_parameters *parameters, const seqrt_conte
   if (code == SEQRT_OK) parameters->packed = packed;
   else free(packed);
   return code;
+}
+
+void seqrt_parameters_set_packing(seqrt_parameters *parameters, int32_t is_wanted) {
+  if (!parameters) return;
+  parameters->is_never_packed = !is_wanted;
+  if (!is_wanted) seqrt_parameters_unpack(parameters);
+}
+
+void *parameters_packed(seqrt_parameters *parameters, const seqrt_context *context) {
+  static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* sessions on several threads may share parameters */
+  if (!parameters->model->entries[SEQRT_PACK]) return NULL;
+  pthread_mutex_lock(&lock);
+  if (!parameters->packed && !parameters->is_never_packed && seqrt_parameters_pack(parameters, context, NULL) == SEQRT_OUT_OF_MEMORY)
+    parameters->is_never_packed = true;
+  void *packed = parameters->packed;
+  pthread_mutex_unlock(&lock);
+  return packed;
 }
 
 /* ---- initial values ---- */

@@ -10,10 +10,11 @@
 #include <string.h>
 
 #include "runtime/internal.h"
+#include "runtime/packing.h"
 
 struct seqrt_session {
   const seqrt_model *model;
-  const seqrt_parameters *parameters;
+  seqrt_parameters *parameters;
   const seqrt_context *context;
   int64_t batch;
   int64_t *lengths;         /* of the last call, 1 before it */
@@ -65,7 +66,7 @@ seqrt_code seqrt_session_create(const seqrt_parameters *parameters, const seqrt_
   seqrt_session *session = calloc(1, sizeof *session);
   if (!session) return runtime_fail_memory(error, "session", sizeof *session);
   session->model = parameters->model;
-  session->parameters = parameters;
+  session->parameters = (seqrt_parameters *)(uintptr_t)parameters; /* the values stay, what is packed of them may come */
   session->context = context;
   session->batch = batch;
   seqrt_code code = allocate_session(session, error);
@@ -143,7 +144,7 @@ static seqrt_code run_entry(seqrt_session *session, seqrt_entry_kind kind, seqrt
   call.parameters = (const float *const *)session->parameters->slots;
   call.state_in = kind == SEQRT_INITIAL ? NULL : session->state;
   call.state_out = session->larger ? session->larger : session->state;
-  if (kind == SEQRT_FORWARD || kind == SEQRT_OBJECTIVE) call.packed = session->parameters->packed;
+  if (kind == SEQRT_FORWARD || kind == SEQRT_OBJECTIVE) call.packed = parameters_packed(session->parameters, session->context);
   call.workspace = session->workspace;
   if (model->entries[kind](&call) != SEQRT_OK) return seqrt_describe_fault(model, &call, error);
   if (session->larger) keep_larger(session);

@@ -179,8 +179,8 @@ static void prepare(Job *job) {
   }
   require(job, seqrt_parameters_create(job->model, &job->parameters, &job->error));
   require(job, seqrt_parameters_initialise(job->parameters, 1, job->context, &job->error));
-  /* once for all calls, as whoever infers does; gradients pack in each */
-  if (job->work->entry == WORK_FORWARD || job->work->entry == WORK_TOKEN) require(job, seqrt_parameters_pack(job->parameters, job->context, &job->error));
+  /* once for all calls, as sessions do; gradients pack in each */
+  if (job->work->entry == WORK_FORWARD) require(job, seqrt_parameters_pack(job->parameters, job->context, &job->error));
   if (job->work->entry == WORK_OPTIMIZER) prepare_optimizer(job);
   else if (job->work->entry == WORK_TOKEN) prepare_token(job);
   else prepare_call(job, job->work->entry == WORK_GRADIENT ? SEQRT_GRADIENT : SEQRT_FORWARD);

@@ -11,6 +11,8 @@
 
 enum { V = DEMO_VOCABULARY, D = DEMO_WIDTH, EMBEDDING = 0, WEIGHT = 1, DECAY = 3, BIAS = 4, SLOTS = 5, LINE = SEQRT_ALIGNMENT };
 
+int demo_packings;
+
 static const int64_t EMBEDDING_SHAPE[] = {V, D}, WEIGHT_SHAPE[] = {V, D}, DECAY_SHAPE[] = {D}, BIAS_SHAPE[] = {V};
 static const int64_t TOKEN_SHAPE[] = {SEQRT_AXIS_BATCH, SEQRT_AXIS_LENGTH(0)};
 static const int64_t LOGITS_SHAPE[] = {SEQRT_AXIS_BATCH, SEQRT_AXIS_LENGTH(0), V}, STATE_SHAPE[] = {SEQRT_AXIS_BATCH, D};
@@ -87,11 +89,19 @@ static void write_state(const seqrt_call *call, uint64_t fingerprint, const floa
     for (int d = 0; d < D; d++) h[row * D + d] = last_h ? last_h[row * stride + d] : 0;
 }
 
+/* What is packed: both weights, added. */
+static int32_t pack(seqrt_call *call) {
+  float *packed = call->packed;
+  for (int n = 0; n < V * D; n++) packed[n] = call->parameters[WEIGHT][n] + call->parameters[WEIGHT + 1][n];
+  demo_packings++;
+  return SEQRT_OK;
+}
+
 static void compute_logits(const seqrt_call *call, const float *h, float *logits) {
-  const float *const *p = call->parameters;
+  const float *const *p = call->parameters, *packed = call->packed;
   for (int v = 0; v < V; v++) {
     float sum = p[BIAS][v];
-    for (int d = 0; d < D; d++) sum += (p[WEIGHT][v * D + d] + p[WEIGHT + 1][v * D + d]) * h[d];
+    for (int d = 0; d < D; d++) sum += (packed ? packed[v * D + d] : p[WEIGHT][v * D + d] + p[WEIGHT + 1][v * D + d]) * h[d];
     logits[v] = sum;
   }
 }
@@ -223,14 +233,14 @@ static int32_t run(seqrt_call *call, uint64_t fingerprint, bool has_objective, b
                                     "loss",                                                              \
                                     NULL,                                                                \
                                     PRINT,                                                               \
-                                    {NAME##_forward, NAME##_objective, NAME##_gradient, NAME##_initial, NULL}, \
+                                    {NAME##_forward, NAME##_objective, NAME##_gradient, NAME##_initial, pack}, \
                                     LIMITS,                                                              \
                                     workspace_size,                                                      \
                                     state_size,                                                          \
                                     state_offset,                                                        \
                                     1,                                                                   \
                                     IGNORED,                                                             \
-                                    0,                                                                   \
+                                    V * D * sizeof(float),                                               \
                                     1,                                                                   \
                                     PROCESSORS,                                                          \
                                     NULL};

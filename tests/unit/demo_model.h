@@ -13,4 +13,7 @@ extern const seqrt_model demo_model;
 /* The same with another name and fingerprint. */
 extern const seqrt_model other_demo_model;
 
+/* How often either packed its parameters. */
+extern int demo_packings;
+
 #endif

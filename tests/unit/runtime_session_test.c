@@ -211,6 +211,51 @@ static void chunks_and_steps_agree(void **state) {
   seqrt_parameters_destroy(parameters);
 }
 
+static void first_logits(seqrt_session *session, float *logits) {
+  static const int32_t tokens[T] = {3, 1, 4, 1, 5, 2, 6, 5, 3, 5, 0};
+  assert_int_equal(seqrt_session_reset(session, NULL, NULL), SEQRT_OK);
+  run_chunk(session, tokens, T, logits);
+}
+
+/* Once for all sessions and calls, again after a change, and never where it is not wanted: the results are the same. */
+static void sessions_pack(void **state) {
+  (void)state;
+  float packed[T][V], again[T][V], other[T][V];
+  seqrt_parameters *parameters = create_parameters(1, NULL), *gradients = create_parameters(2, NULL);
+  seqrt_session *first = create_session(parameters, NULL, 1), *second = create_session(parameters, NULL, 1);
+  int before = demo_packings;
+  assert_null(parameters->packed); /* not before it is of use */
+  int32_t tokens[T] = {0}, targets[T] = {0};
+  int64_t length = T;
+  assert_int_equal(seqrt_session_gradient(first, &length, (const void *const[]){tokens, targets}, NULL, gradients, NULL, NULL), SEQRT_OK);
+  assert_null(parameters->packed);
+  first_logits(first, packed[0]);
+  assert_non_null(parameters->packed);
+  first_logits(first, again[0]);
+  first_logits(second, other[0]);
+  assert_memory_equal(packed, again, sizeof packed);
+  assert_memory_equal(packed, other, sizeof packed);
+  assert_int_equal(demo_packings - before, 1);
+  assert_int_equal(seqrt_parameters_initialise(parameters, 5, NULL, NULL), SEQRT_OK);
+  first_logits(first, other[0]);
+  assert_int_equal(demo_packings - before, 2);
+  assert_memory_not_equal(packed, other, sizeof packed);
+  assert_int_equal(seqrt_parameters_initialise(parameters, 1, NULL, NULL), SEQRT_OK);
+  seqrt_parameters_set_packing(parameters, 0);
+  first_logits(second, again[0]);
+  assert_null(parameters->packed);
+  assert_memory_equal(packed, again, sizeof packed);
+  seqrt_parameters_set_packing(parameters, 1);
+  first_logits(second, again[0]);
+  assert_int_equal(demo_packings - before, 3);
+  seqrt_parameters_set_packing(parameters, 0);
+  assert_null(parameters->packed);
+  seqrt_session_destroy(first);
+  seqrt_session_destroy(second);
+  seqrt_parameters_destroy(parameters);
+  seqrt_parameters_destroy(gradients);
+}
+
 static void faults_are_sentences(void **state) {
   (void)state;
   int32_t tokens[B * T];
@@ -292,9 +337,11 @@ static void gradient(void **state) {
     const float step = 0.01f;
     float *value = &parameters->slots[slot][3], kept = *value;
     *value = kept - step;
+    seqrt_parameters_unpack(parameters);
     seqrt_session_reset(session, NULL, NULL);
     assert_int_equal(seqrt_session_objective(session, &length, inputs, &low, NULL), SEQRT_OK);
     *value = kept + step;
+    seqrt_parameters_unpack(parameters);
     seqrt_session_reset(session, NULL, NULL);
     assert_int_equal(seqrt_session_objective(session, &length, inputs, &high, NULL), SEQRT_OK);
     *value = kept;
@@ -313,6 +360,7 @@ int main(void) {
       cmocka_unit_test(save_and_load),
       cmocka_unit_test(weights_of_another_model),
       cmocka_unit_test(chunks_and_steps_agree),
+      cmocka_unit_test(sessions_pack),
       cmocka_unit_test(faults_are_sentences),
       cmocka_unit_test(state_of_another_model),
       cmocka_unit_test(a_model_that_looks_ahead),

@@ -17,6 +17,7 @@ typedef struct seqrt_parameters {
   int64_t arena_elements;
   int64_t elements; /* of all slots, without the gaps */
   void *packed;     /* what seqrt_parameters_pack made of them, or NULL */
+  int32_t is_never_packed; /* see seqrt_parameters_set_packing */
 } seqrt_parameters;
 
 /* All zero. SEQRT_VERSION for a model of another ABI, SEQRT_OUT_OF_MEMORY. */
@@ -28,12 +29,16 @@ void seqrt_parameters_destroy(seqrt_parameters *parameters);
 seqrt_code seqrt_parameters_initialise(seqrt_parameters *parameters, uint64_t seed, const seqrt_context *context,
                                        seqrt_error *out_error);
 
-/* Puts the parameters, once, into the order in which products read them, a copy beside them; from then on the calls of sessions use
- * it instead of packing again each time. The library drops it where it changes parameters itself (initialise, load, a step of an
- * optimizer, a checkpoint); who writes values directly has to pack again or unpack. Nothing where the model has no products.
+/* Puts the parameters, once, into the order in which products read them, a copy beside them (model->packed_size bytes, about as many as
+ * the parameters of products have themselves): a step of one sequence then reads memory from one end to the other, and a long call need
+ * not pack. Nothing where the model has no products. Sessions do that themselves at the first forward or objective call after a change
+ * of the parameters, unless there is no memory for it; the copy is shared by all sessions. The library drops it where it changes
+ * parameters itself (initialise, load, a step of an optimizer, a checkpoint); who writes values directly calls seqrt_parameters_unpack.
  * In a model that was compiled with --packed=bf16 the copy is rounded to bf16: half of the memory, read in half of the time. */
 seqrt_code seqrt_parameters_pack(seqrt_parameters *parameters, const seqrt_context *context, seqrt_error *out_error);
 void seqrt_parameters_unpack(seqrt_parameters *parameters);
+/* Whether sessions pack (they do at first). Without, the copy is dropped: less memory, and more time for each call. */
+void seqrt_parameters_set_packing(seqrt_parameters *parameters, int32_t is_wanted);
 
 /* The parameter that a slot belongs to; NULL for a slot that does not exist. */
 const seqrt_parameter *seqrt_slot_parameter(const seqrt_model *model, int32_t slot);

@@ -18,7 +18,8 @@ extern "C" {
 typedef struct seqrt_session seqrt_session;
 
 /* For `batch` rows. Model, parameters and context (NULL: one thread) must outlive it and may be shared with other
- * sessions. Starts at the beginning of the sequence. */
+ * sessions. Starts at the beginning of the sequence. Calls forward pack the parameters first where they are not: see
+ * seqrt_parameters_pack, which says what that costs. */
 seqrt_code seqrt_session_create(const seqrt_parameters *parameters, const seqrt_context *context, int64_t batch,
                                 seqrt_session **out_session, seqrt_error *out_error);
 void seqrt_session_destroy(seqrt_session *session);
