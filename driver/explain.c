@@ -160,8 +160,10 @@ static const ReportEntry *loop_of(const Explainer *explainer, EntryKind entry, c
   const ReportEntry *found = NULL;
   for (int n = 0; n < report->count; n++) {
     const ReportEntry *item = &report->items[n];
-    bool is_loop = item->kind == REPORT_LOOP || item->kind == REPORT_SCAN || item->kind == REPORT_SWEEP || item->kind == REPORT_SPLIT;
-    if (is_loop && item->entry == entry && has_name(item, tensor) && !(found && found->kind == REPORT_SPLIT)) found = item;
+    bool is_loop = item->kind == REPORT_LOOP || item->kind == REPORT_SCAN || item->kind == REPORT_SWEEP || item->kind == REPORT_REVERSE ||
+                   item->kind == REPORT_SPLIT;
+    bool is_settled = found && (found->kind == REPORT_SPLIT || found->kind == REPORT_REVERSE);
+    if (is_loop && item->entry == entry && has_name(item, tensor) && !is_settled) found = item;
   }
   return found;
 }
@@ -173,6 +175,9 @@ static const char *schedule_text(const Explainer *explainer, const ReportEntry *
   case REPORT_SWEEP:
     return arena_format(explainer->arena, "the steps run inside of each thread's share, together with what is read out; of %s one step is kept",
                         name_list(explainer, entry->other_count, entry->others));
+  case REPORT_REVERSE:
+    return arena_format(explainer->arena, "back through time inside of each thread's share; of %s every %s steps one is kept, the others are computed again",
+                        name_list(explainer, entry->other_count, entry->others), author_text(entry->program, entry->depth, 0, NULL));
   case REPORT_SPLIT:
     return arena_format(explainer->arena, "split over time into pieces of %s steps: from zero, combined, and once more from the right start",
                         author_text(entry->program, entry->depth, 0, NULL));

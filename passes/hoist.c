@@ -15,6 +15,7 @@ typedef struct Hoisting {
   const Equation *equation;
   const IndexId *indices; /* of the equation: of the target, then of the reduction */
   int index_count;
+  bool is_conditional; /* under a condition that differs from element to element */
   bool has_costly, has_guarded, changed;
   Report *report;
 } Hoisting;
@@ -23,6 +24,8 @@ static void look_inside(void *context, const Expr *expr) {
   Hoisting *hoisting = context;
   if (op_table[expr->op].flags & FLAG_COSTLY) hoisting->has_costly = true;
   if (expr->op == OP_READ && (expr->outside || hoisting->program->tensors[expr->id].boundary_of != NONE)) hoisting->has_guarded = true;
+  for (int n = 0; expr->op == OP_READ && hoisting->is_conditional && n < expr->arg_count; n++)
+    if (expr->args[n]->op != OP_INDEX && expr->args[n]->op != OP_INTEGER) hoisting->has_guarded = true; /* it may only be there under the condition */
 }
 
 /* Worth a tensor: costly, and repeated often along the indices it lacks. */
@@ -64,20 +67,30 @@ static const Expr *make_tensor(Hoisting *hoisting, const Expr *expr) {
   return program_read(program, equation.target, reads, NULL);
 }
 
-/* Takes the largest parts that are worth it; parts under a condition stay, as they may only be evaluated under it. */
+static bool varies(const Hoisting *hoisting, const Expr *condition) {
+  for (int n = 0; n < hoisting->index_count; n++)
+    if (expr_uses_index(condition, hoisting->indices[n])) return true;
+  return false;
+}
+
+/* Takes the largest parts that are worth it. Under a condition that is the same for all elements they stay, as nothing may have to be
+ * computed; under any other one those stay that read what may not be there. */
 static const Expr *hoist_parts(Hoisting *hoisting, const Expr *expr) {
   if (expr->op == OP_READ || expr->arg_count == 0 || expr->type != TYPE_REAL) return expr;
   if (is_worth_it(hoisting, expr)) {
     const Expr *read = make_tensor(hoisting, expr);
     if (read) return read;
   }
-  if (expr->op == OP_SELECT) return expr;
+  if (expr->op == OP_SELECT && !varies(hoisting, expr->args[0])) return expr;
+  bool was_conditional = hoisting->is_conditional;
+  hoisting->is_conditional |= expr->op == OP_SELECT;
   const Expr **args = ARENA_ARRAY(hoisting->program->arena, const Expr *, expr->arg_count);
   bool changed = false;
   for (int n = 0; n < expr->arg_count; n++) {
     args[n] = hoist_parts(hoisting, expr->args[n]);
     changed |= args[n] != expr->args[n];
   }
+  hoisting->is_conditional = was_conditional;
   if (!changed) return expr;
   return expr_with_source(hoisting->program->arena, expr_make(hoisting->program->arena, expr->op, expr->arg_count, args), expr->source);
 }

@@ -5,6 +5,7 @@
  *         The loops of the schedule become sequential loops around stages.
  */
 #include "passes/lower.h"
+#include "passes/reverse.h"
 
 /* ---- stages and barriers ------------------------------------------------------------------------------------------- */
 
@@ -238,6 +239,7 @@ static void report_loop(Lowering *lowering, const ScheduleNode *node, ReportKind
 
 static void lower_whole_loop(Lowering *lowering, const ScheduleNode *node) {
   fill_halos(lowering, node);
+  if (lower_reverse(lowering, node)) return;
   if (lower_sweep(lowering, node)) {
     report_loop(lowering, node, REPORT_SWEEP, find_sweep(lowering, node));
     return;
@@ -302,10 +304,12 @@ Kernel *lower_program(Arena *arena, const Program *program, EntryKind entry, Pas
   ScheduleNode *schedule = schedule_create(own, context->diagnostics);
   if (!schedule && diagnostics_error_count(context->diagnostics)) return NULL;
   Lowering lowering = {.arena = arena, .program = own, .context = context};
+  plan_reverses(&lowering, &schedule);
   lowering.kernel = kernel_create(arena, entry, own);
   for (int n = 0; n < own->index_count; n++)
     kernel_add_index(lowering.kernel, own->indices[n].name, own->indices[n].low, own->indices[n].high);
   plan_storage(&lowering, schedule);
+  choose_reverse_layouts(&lowering);
   plan_sweeps(&lowering, schedule);
   schedule = schedule_put_carries_last(own, plan_bands(&lowering, schedule));
   plan_halos(&lowering, schedule);

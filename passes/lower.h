@@ -10,6 +10,7 @@
  *   lower_scan.c     recurrences whose elements do not mix: time inside of the parallel loop
  *   plan_sweep.c, lower_sweep.c   such a recurrence with what is read out of it at each step, so that its state is not kept
  *   lower_held.c     where that state stays in registers for a block of time
+ *   reverse.h        recurrences back through time over states that are computed again
  *   plan_band.c, lower_band.c   equations that one thread takes some rows through, so that what grows with a square is never kept
  *   lower_product.c  sums of products of two factors: packed panels and register tiles (product.h)
  *   product_epilogue.c    maps that join the stage of such a product
@@ -133,6 +134,8 @@ typedef struct Lowering {
   bool *is_contracted; /* by tensor: a sweep keeps one step of it */
   int *innermost;      /* by tensor: the axis that a sweep wants innermost in memory, plus one; 0: as it is */
   struct Sweeping *sweeping; /* the one being lowered */
+  int reverse_count;
+  struct Reverse *reverses; /* reverse.h */
   int band_count;
   Band *bands;
   int *band_of;   /* by equation: NONE for most */

@@ -9,6 +9,7 @@ typedef enum {
   REPORT_LOOP,    /* a sequential loop: in each iteration all threads share out the work, and wait for each other */
   REPORT_SCAN,    /* the loop runs inside of the work of each thread: they never wait */
   REPORT_SWEEP,   /* likewise, with what is read out of it at each step; of the `others` one step is kept */
+  REPORT_REVERSE, /* back through time, over states that are computed again from those kept every `depth` steps */
   REPORT_SPLIT,   /* over the steps in pieces */
   REPORT_PRODUCT, /* packed panels and register tiles: rows x columns, over `depth` terms */
   REPORT_HOIST    /* computed before the loop, once */
@@ -23,7 +24,7 @@ typedef struct ReportEntry {
   const char **names;     /* of the tensors that are defined */
   int other_count;
   const char **others;
-  const Expr *rows, *columns, *depth; /* PRODUCT; depth also of SPLIT: steps in a piece */
+  const Expr *rows, *columns, *depth; /* PRODUCT; depth also of SPLIT and REVERSE: steps in a piece */
 } ReportEntry;
 
 typedef struct Report {

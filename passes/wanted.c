@@ -6,6 +6,7 @@
  * same for all elements (`position == 0`), is computed under it; so is a loop when all that is in it is.
  */
 #include "passes/lower.h"
+#include "passes/reverse.h"
 
 enum { ALWAYS = 0, MOST_RESULTS = 63, MOST_CONDITIONS = 3 };
 
@@ -98,7 +99,7 @@ static const Expr *condition_of(const Lowering *lowering, int equation) {
 
 const Expr *loop_condition(const Lowering *lowering, const ScheduleNode *node) {
   const Expr *condition = NULL;
-  if (lowering->open_count) return NULL;
+  if (lowering->open_count || find_reverse(lowering, node)) return NULL;
   for (int m = 0; m < node->member_count; m++) {
     const Expr *other = condition_of(lowering, node->members[m]);
     if (!other || (condition && !expr_equal(condition, other))) return NULL;

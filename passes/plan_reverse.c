@@ -1,0 +1,545 @@
+/* plan_reverse.c - which recurrences back through time are taken together with the forward one whose states they need.
+ *
+ * Needs:  a schedule; nothing else planned yet.
+ * Leaves: for each such pair a Reverse, in the place of the backward loop. What was summed over its elements is a result of it: it is
+ *         stored directly, or an equation adds up the parts that the items of work leave. Neither the states nor their adjoints
+ *         are tensors in memory any longer.
+ * Where:  - the equations of both loops are maps over the same axes, and no element reads another one;
+ *         - the backward ones read the states at their step or the one before, and are read by sums over elements only, or at the
+ *           first step;
+ *         - some axis is summed over at every step, so that the states are much larger than what they are computed from.
+ */
+#include "passes/plan_reverse.h"
+
+const Expr *frame_index(const Planning *planning, int axis) { return expr_index(planning->arena, planning->reverse->frame[axis]); }
+
+/* ---- the schedule --------------------------------------------------------------------------------------------------- */
+
+static void number_nodes(Planning *planning, ScheduleNode *nodes, ScheduleNode *parent, int *order) {
+  for (ScheduleNode *node = nodes; node; node = node->next) {
+    Place place = {parent, (*order)++};
+    if (node->equation != NONE) {
+      planning->places[node->equation] = place;
+      continue;
+    }
+    struct LoopPlace entry = {node, place};
+    ARENA_PUSH(planning->arena, planning->loops, planning->loop_count, entry);
+    number_nodes(planning, node->body, node, order);
+  }
+}
+
+static int loop_axis(const ScheduleNode *loop, int equation) {
+  for (int m = 0; loop && m < loop->member_count; m++)
+    if (loop->members[m] == equation) return loop->axes[m];
+  return NONE;
+}
+
+static bool has_maps_only(const Program *program, const ScheduleNode *loop) {
+  for (const ScheduleNode *step = loop->body; step; step = step->next)
+    if (step->equation == NONE || program->equations[step->equation].reduce != REDUCE_NONE) return false;
+  return true;
+}
+
+/* ---- the frame ------------------------------------------------------------------------------------------------------- */
+
+static bool has_frame_shape(const Planning *planning, TensorId tensor) {
+  const Tensor *t = &planning->program->tensors[tensor];
+  if (t->rank != planning->reverse->rank || t->type != TYPE_REAL) return false;
+  for (int n = 0; n < t->rank; n++)
+    if (!size_equal(t->shape[n], planning->reverse->extents[n])) return false;
+  return true;
+}
+
+static const Expr *in_frame(const Planning *planning, const Equation *equation, const Expr *expr) {
+  const Expr **by = ARENA_ARRAY(planning->arena, const Expr *, planning->program->index_count);
+  for (int n = 0; n < planning->reverse->rank; n++) by[equation->indices[n]] = frame_index(planning, n);
+  return reverse_tidy(planning->arena, expr_substitute(planning->arena, expr, planning->program->index_count, by));
+}
+
+/* The recurrence's own element, at this step or the one before (forward), at this one (backward). */
+static void check_read(void *context, const Expr *expr) {
+  Planning *planning = context;
+  if (expr->op != OP_READ) return;
+  const Reverse *reverse = planning->reverse;
+  bool is_backward = planning->backward_of[expr->id] != NONE;
+  if (is_backward || planning->forward_of[expr->id] != NONE) {
+    int64_t offset;
+    for (int n = 0; n < reverse->rank; n++)
+      if (n != reverse->time && !expr_is_index(expr->args[n], reverse->frame[n])) planning->fails = true;
+    if (!reverse_offset(reverse, expr, &offset) || offset > 0 || offset < (is_backward ? 0 : -1)) planning->fails = true;
+    return;
+  }
+  int definition = planning->program->definition[expr->id];
+  if (definition != NONE && planning->places[definition].order > planning->at.order) planning->fails = true;
+}
+
+static bool add_backward(Planning *planning, int number) {
+  const Equation *equation = &planning->program->equations[number];
+  Reverse *reverse = planning->reverse;
+  if (!has_frame_shape(planning, equation->target) || loop_axis(reverse->loop, number) != reverse->time) return false;
+  if (equation->guard || !equation->value || program_shows(planning->program, equation->target)) return false;
+  const char *name = planning->program->tensors[equation->target].name;
+  ReverseMember member = {number, equation->target, name, in_frame(planning, equation, equation->value), NULL, NONE};
+  planning->backward_of[equation->target] = reverse->backward_count;
+  ARENA_PUSH(planning->arena, reverse->backward, reverse->backward_count, member);
+  return true;
+}
+
+static bool begin_frame(Planning *planning, const ScheduleNode *loop) {
+  Program *program = planning->program;
+  Reverse *reverse = planning->reverse;
+  int first = loop->body->equation;
+  const Tensor *tensor = &program->tensors[program->equations[first].target];
+  *reverse = (Reverse){.loop = loop, .rank = tensor->rank, .time = loop_axis(loop, first), .lane = NONE};
+  if (tensor->rank > MOST_AXES || tensor->rank < 3 || reverse->time == NONE) return false;
+  for (int n = 0; n < reverse->rank; n++) {
+    reverse->extents[n] = tensor->shape[n];
+    reverse->frame[n] = program_add_index(program, program->indices[program->equations[first].indices[n]].name, size_constant(0), tensor->shape[n]);
+    tensor = &program->tensors[program->equations[first].target];
+  }
+  for (const ScheduleNode *step = loop->body; step; step = step->next)
+    if (!add_backward(planning, step->equation)) return false;
+  return true;
+}
+
+/* ---- the forward recurrence ------------------------------------------------------------------------------------------ */
+
+typedef struct InitialSearch {
+  Planning *planning;
+  ReverseMember *member;
+  TensorId tensor;
+} InitialSearch;
+
+/* What the state is before the first step, where something says it. */
+static void find_initial(void *context, const Expr *expr) {
+  InitialSearch *search = context;
+  Planning *planning = search->planning;
+  const Reverse *reverse = planning->reverse;
+  if (expr->op != OP_READ || expr->id != search->tensor || !expr->outside) return;
+  const Expr **by = ARENA_ARRAY(planning->arena, const Expr *, planning->program->index_count);
+  by[reverse->frame[reverse->time]] = expr_integer(planning->arena, 0);
+  const Expr *initial = reverse_tidy(planning->arena, expr_substitute(planning->arena, expr->outside, planning->program->index_count, by));
+  if (search->member->initial && !expr_equal(search->member->initial, initial)) planning->fails = true;
+  search->member->initial = initial;
+}
+
+static void find_initials(Planning *planning, const Expr *expr) {
+  for (int n = 0; n < planning->reverse->forward_count; n++) {
+    InitialSearch search = {planning, &planning->reverse->forward[n], planning->reverse->forward[n].tensor};
+    expr_visit(expr, find_initial, &search);
+  }
+}
+
+static void add_forward_loop(Planning *planning, const ScheduleNode *loop) {
+  Reverse *reverse = planning->reverse;
+  for (const ScheduleNode *step = loop->body; step; step = step->next) {
+    const Equation *equation = &planning->program->equations[step->equation];
+    bool fits = has_frame_shape(planning, equation->target) && loop_axis(loop, step->equation) == reverse->time && !equation->guard && equation->value;
+    if (!fits) {
+      planning->fails = true;
+      return;
+    }
+    const char *name = planning->program->tensors[equation->target].name;
+    ReverseMember member = {step->equation, equation->target, name, in_frame(planning, equation, equation->value), NULL, NONE};
+    planning->forward_of[equation->target] = reverse->forward_count;
+    ARENA_PUSH(planning->arena, reverse->forward, reverse->forward_count, member);
+  }
+}
+
+/* A tensor of the frame's shape that a loop forward through the same time defines. */
+static void find_forward(void *context, const Expr *expr) {
+  Planning *planning = context;
+  if (expr->op != OP_READ || planning->fails || planning->forward_of[expr->id] != NONE || planning->backward_of[expr->id] != NONE) return;
+  int definition = planning->program->definition[expr->id];
+  if (definition == NONE || !has_frame_shape(planning, expr->id)) return;
+  const ScheduleNode *loop = planning->places[definition].parent;
+  if (!loop || loop->is_reversed || loop_axis(loop, definition) != planning->reverse->time || !has_maps_only(planning->program, loop)) return;
+  add_forward_loop(planning, loop);
+}
+
+/* ---- who reads ------------------------------------------------------------------------------------------------------- */
+
+typedef struct UseSearch {
+  const Planning *planning;
+  bool reads_backward, reads_forward;  /* anywhere in time */
+  bool reads_first, reads_last;        /* at the one step that both leave */
+} UseSearch;
+
+static bool is_always(const Planning *planning, const Expr *index, const Expr *value) {
+  Ranges ranges = program_ranges(planning->program);
+  return ranges_prove_at_least(&ranges, expr_binary(planning->arena, OP_SUB, index, value), 0) &&
+         ranges_prove_at_least(&ranges, expr_binary(planning->arena, OP_SUB, value, index), 0);
+}
+
+static void find_use(void *context, const Expr *expr) {
+  UseSearch *search = context;
+  const Planning *planning = search->planning;
+  if (expr->op != OP_READ) return;
+  const Expr *time = NULL, *one = expr_integer(planning->arena, 1);
+  Size extent = planning->reverse->extents[planning->reverse->time];
+  if (planning->backward_of[expr->id] != NONE) {
+    time = expr->args[planning->reverse->time];
+    if (is_always(planning, time, expr_integer(planning->arena, 0))) search->reads_first = true;
+    else search->reads_backward = true;
+  } else if (planning->forward_of[expr->id] != NONE) {
+    time = expr->args[planning->reverse->time];
+    if (is_always(planning, time, expr_binary(planning->arena, OP_SUB, size_expr(planning->arena, extent), one))) search->reads_last = true;
+    else search->reads_forward = true;
+  }
+}
+
+static UseSearch uses_of(const Planning *planning, int equation) {
+  UseSearch search = {.planning = planning};
+  equation_visit(&planning->program->equations[equation], find_use, &search);
+  return search;
+}
+
+typedef struct ReaderSearch {
+  Planning *planning;
+  Reader *reader;
+  const Equation *equation;
+  bool fails;
+} ReaderSearch;
+
+/* The indices at the places of the states' axes say over which axis each runs. */
+static void find_axes(void *context, const Expr *expr) {
+  ReaderSearch *search = context;
+  const Planning *planning = search->planning;
+  if (expr->op != OP_READ || (planning->backward_of[expr->id] == NONE && planning->forward_of[expr->id] == NONE)) return;
+  for (int n = 0; n < planning->reverse->rank; n++) {
+    Affine affine;
+    if (!expr_affine(expr->args[n], &affine) || affine.term_count != 1 || affine.terms[0].is_symbol || affine.terms[0].coefficient != 1) {
+      search->fails = true;
+      return;
+    }
+    int *axis = &search->reader->axis_of[affine.terms[0].id];
+    if (*axis != NONE && *axis != n) search->fails = true;
+    *axis = n;
+  }
+}
+
+static bool is_of_frame(const Planning *planning, IndexId index) {
+  for (int n = 0; n < planning->reverse->rank; n++)
+    if (planning->reverse->frame[n] == index) return true;
+  return false;
+}
+
+static void check_indices(void *context, const Expr *expr) {
+  ReaderSearch *search = context;
+  if (expr->op == OP_INDEX && !is_of_frame(search->planning, expr->id)) search->fails = true;
+}
+
+typedef struct TieSearch {
+  const Reader *reader;
+  int axes; /* how many indices of the frame it uses */
+  bool uses_quotient;
+  int64_t group;
+} TieSearch;
+
+static void find_tie(void *context, const Expr *expr) {
+  TieSearch *search = context;
+  if (expr->op == OP_INDEX && search->reader->axis_of[expr->id] != NONE) search->axes++;
+  if (expr->op != OP_QUOTIENT || expr->args[0]->op != OP_INDEX || expr->args[1]->op != OP_INTEGER) return;
+  if (search->reader->axis_of[expr->args[0]->id] == NONE) return;
+  search->uses_quotient = true;
+  search->group = expr->args[1]->integer;
+}
+
+static bool split_guard(Planning *planning, Reader *reader, const Expr *guard) {
+  int count;
+  const Expr **parts = conjuncts(planning->arena, guard, &count);
+  for (int n = 0; n < count; n++) {
+    TieSearch search = {.reader = reader};
+    if (!condition_is_on_indices(parts[n])) return false;
+    expr_visit(parts[n], find_tie, &search);
+    if (search.axes == 0) reader->rest = conjunction(planning->arena, reader->rest, parts[n]);
+    else if (search.axes == 1 && search.uses_quotient && !reader->tied) reader->tied = parts[n], reader->group = search.group;
+    else return false;
+  }
+  return true;
+}
+
+static bool fills_axis(const Planning *planning, IndexId index, int axis) {
+  const Index *range = &planning->program->indices[index];
+  return size_is(range->low, 0) && size_equal(range->high, planning->reverse->extents[axis]);
+}
+
+/* Every axis of the frame is one of the target, or summed over as a whole. */
+static bool find_kept(const Planning *planning, const Equation *equation, Reader *reader) {
+  bool is_there[MOST_AXES] = {false};
+  int rank = planning->program->tensors[equation->target].rank;
+  for (int n = 0; n < rank + equation->reduce_count; n++) {
+    IndexId index = n < rank ? equation->indices[n] : equation->reduce_indices[n - rank];
+    int axis = reader->axis_of[index];
+    if (axis == NONE && n < rank) continue;
+    if (axis == NONE || is_there[axis] || !fills_axis(planning, index, axis)) return false;
+    is_there[axis] = true;
+    if (n < rank) reader->keeps[axis] = true;
+  }
+  for (int axis = 0; axis < planning->reverse->rank; axis++)
+    if (!is_there[axis]) return false;
+  return true;
+}
+
+static bool is_inside(const Planning *planning, const ScheduleNode *loop) {
+  const ScheduleNode *around = planning->at.parent;
+  while (around && around != loop) {
+    for (int n = 0; n < planning->loop_count; n++)
+      if (planning->loops[n].loop == around) {
+        around = planning->loops[n].place.parent;
+        break;
+      }
+  }
+  return around == loop;
+}
+
+static bool add_reader(Planning *planning, int number) {
+  const Equation *equation = &planning->program->equations[number];
+  Arena *arena = planning->arena;
+  Reader reader = {.equation = number, .axis_of = ARENA_ARRAY(arena, int, planning->program->index_count)};
+  for (int n = 0; n < planning->program->index_count; n++) reader.axis_of[n] = NONE;
+  if (equation->reduce != REDUCE_SUM || !equation->body || planning->program->tensors[equation->target].type != TYPE_REAL) return false;
+  ReaderSearch search = {planning, &reader, equation, false};
+  expr_visit(equation->body, find_axes, &search);
+  if (search.fails || !find_kept(planning, equation, &reader) || !split_guard(planning, &reader, equation->guard)) return false;
+  if (!is_inside(planning, planning->places[number].parent)) return false;
+  if (planning->places[number].parent != planning->at.parent && reader.keeps[planning->reverse->time]) return false;
+  const Expr **by = ARENA_ARRAY(arena, const Expr *, planning->program->index_count);
+  for (int n = 0; n < planning->program->index_count; n++)
+    if (reader.axis_of[n] != NONE) by[n] = frame_index(planning, reader.axis_of[n]);
+  reader.body = reverse_tidy(arena, expr_substitute(arena, equation->body, planning->program->index_count, by));
+  expr_visit(reader.body, check_indices, &search);
+  expr_visit(reader.body, check_read, planning);
+  find_initials(planning, reader.body);
+  if (search.fails || planning->fails) return false;
+  ARENA_PUSH(arena, planning->readers, planning->reader_count, reader);
+  return true;
+}
+
+typedef struct ReadersOf {
+  TensorId tensor;
+  bool found;
+} ReadersOf;
+
+static void find_reader(void *context, const Expr *expr) {
+  ReadersOf *search = context;
+  if (expr->op == OP_READ && expr->id == search->tensor) search->found = true;
+}
+
+/* It can wait for the loop back: what reads it comes later. */
+static bool can_wait(const Planning *planning, int number) {
+  const Place *place = &planning->places[number];
+  if (place->order > planning->at.order) return true;
+  if (place->parent != planning->at.parent) return false;
+  ReadersOf search = {planning->program->equations[number].target, false};
+  for (int n = 0; n < planning->program->equation_count; n++) {
+    search.found = false;
+    equation_visit(&planning->program->equations[n], find_reader, &search);
+    if (search.found && planning->places[n].order < planning->at.order) return false;
+  }
+  return true;
+}
+
+static bool find_readers(Planning *planning) {
+  const Reverse *reverse = planning->reverse;
+  for (int n = 0; n < reverse->forward_count; n++) planning->is_forward_kept |= program_shows(planning->program, reverse->forward[n].tensor);
+  int equations = planning->program->equation_count, *last = NULL, last_count = 0;
+  for (int n = 0; n < equations; n++) {
+    TensorId target = planning->program->equations[n].target;
+    if (planning->backward_of[target] != NONE || planning->forward_of[target] != NONE) continue;
+    UseSearch uses = uses_of(planning, n);
+    bool is_end = uses.reads_first && !uses.reads_backward && !uses.reads_forward;
+    if (is_end) {
+      ARENA_PUSH(planning->arena, planning->ends, planning->end_count, n);
+    } else if (uses.reads_backward || uses.reads_first || (uses.reads_forward && can_wait(planning, n))) {
+      bool is_early = planning->places[n].order < planning->at.order && !uses.reads_backward, fits = add_reader(planning, n);
+      if (!fits && !is_early) return false;
+      planning->is_forward_kept |= !fits;
+      planning->fails = false;
+    } else if (uses.reads_forward) {
+      planning->is_forward_kept = true;
+    }
+    if (uses.reads_last && uses.reads_first) return false;
+    if (uses.reads_last && !uses.reads_forward && !uses.reads_backward) ARENA_PUSH(planning->arena, last, last_count, n);
+  }
+  for (int n = 0; n < last_count && !planning->is_forward_kept; n++) ARENA_PUSH(planning->arena, planning->ends, planning->end_count, last[n]);
+  return planning->reader_count > 0;
+}
+
+/* ---- the backward recurrence ------------------------------------------------------------------------------------------ */
+
+typedef struct NextSearch {
+  const Planning *planning;
+  bool found;
+} NextSearch;
+
+static void find_next(void *context, const Expr *expr) {
+  NextSearch *search = context;
+  int64_t offset;
+  if (expr->op == OP_READ && search->planning->backward_of[expr->id] != NONE && reverse_offset(search->planning->reverse, expr, &offset))
+    search->found |= offset == 1;
+}
+
+/* t + 1 < T */
+static bool has_next_step(const Planning *planning, const Expr *condition) {
+  const Reverse *reverse = planning->reverse;
+  if (condition->op != OP_LT || condition->args[0]->type != TYPE_INT) return false;
+  Arena *arena = planning->arena;
+  const Expr *next = expr_binary(arena, OP_ADD, frame_index(planning, reverse->time), expr_integer(arena, 1));
+  const Expr *expected = expr_binary(arena, OP_SUB, next, size_expr(arena, reverse->extents[reverse->time]));
+  Affine difference;
+  const Expr *found = expr_binary(arena, OP_SUB, expr_binary(arena, OP_SUB, condition->args[0], condition->args[1]), expected);
+  return expr_affine(found, &difference) && difference.term_count == 0 && difference.constant == 0;
+}
+
+/* What comes from the step after becomes a value that that step leaves: nothing has to be read there, and after the last step it is 0. */
+static const Expr *take_carried(void *context, const Expr *expr) {
+  Planning *planning = context;
+  Reverse *reverse = planning->reverse;
+  Arena *arena = planning->arena;
+  if (expr->op != OP_SELECT || !expr_is_number(expr->args[2], 0) || !has_next_step(planning, expr->args[0])) return expr;
+  NextSearch search = {planning, false};
+  expr_visit(expr->args[1], find_next, &search);
+  if (!search.found) return expr;
+  const Expr **by = ARENA_ARRAY(arena, const Expr *, planning->program->index_count), *indices[MOST_AXES];
+  by[reverse->frame[reverse->time]] = expr_binary(arena, OP_SUB, frame_index(planning, reverse->time), expr_integer(arena, 1));
+  for (int n = 0; n < reverse->rank; n++) indices[n] = frame_index(planning, n);
+  ReverseValue value = {NONE, reverse_tidy(arena, expr_substitute(arena, expr->args[1], planning->program->index_count, by))};
+  const char *name = arena_format(arena, "%s.next", planning->program->tensors[reverse->backward[0].tensor].name);
+  value.tensor = program_add_tensor(planning->program, name, TYPE_REAL, reverse->rank, reverse->extents);
+  ARENA_PUSH(arena, reverse->carried, reverse->carried_count, value);
+  return program_read(planning->program, value.tensor, indices, NULL);
+}
+
+static void cut_carried(Planning *planning) {
+  Reverse *reverse = planning->reverse;
+  for (int n = 0; n < reverse->backward_count; n++)
+    reverse->backward[n].value = expr_rewrite(planning->arena, reverse->backward[n].value, take_carried, planning);
+}
+
+/* ---- both ------------------------------------------------------------------------------------------------------------- */
+
+/* Members of one step read those before them; the forward ones of the step before any. */
+typedef struct OrderCheck {
+  Planning *planning;
+  int number;
+  bool is_backward;
+} OrderCheck;
+
+static void check_order(void *context, const Expr *expr) {
+  OrderCheck *check = context;
+  Planning *planning = check->planning;
+  int64_t offset;
+  if (expr->op != OP_READ) return;
+  const int *of = check->is_backward ? planning->backward_of : planning->forward_of;
+  if (!check->is_backward && planning->backward_of[expr->id] != NONE) planning->fails = true;
+  if (of[expr->id] == NONE || !reverse_offset(planning->reverse, expr, &offset)) return;
+  if (offset == 0 && of[expr->id] >= check->number) planning->fails = true;
+}
+
+static bool check_members(Planning *planning) {
+  Reverse *reverse = planning->reverse;
+  for (int n = 0; n < reverse->forward_count; n++) {
+    OrderCheck check = {planning, n, false};
+    expr_visit(reverse->forward[n].value, check_read, planning);
+    expr_visit(reverse->forward[n].value, check_order, &check);
+    find_initials(planning, reverse->forward[n].value);
+  }
+  for (int n = 0; n < reverse->backward_count; n++) {
+    OrderCheck check = {planning, n, true};
+    expr_visit(reverse->backward[n].value, check_read, planning);
+    expr_visit(reverse->backward[n].value, check_order, &check);
+    find_initials(planning, reverse->backward[n].value);
+  }
+  for (int n = 0; n < reverse->carried_count; n++) {
+    expr_visit(reverse->carried[n].value, check_read, planning);
+    find_initials(planning, reverse->carried[n].value);
+  }
+  return !planning->fails;
+}
+
+static void reset_planning(Planning *planning) {
+  int order = 0;
+  int room = planning->program->tensor_count + 4 * planning->program->equation_count + 64; /* tensors and equations are added */
+  planning->places = ARENA_ARRAY(planning->arena, Place, room);
+  planning->loop_count = planning->reader_count = planning->end_count = 0;
+  planning->loops = NULL;
+  planning->readers = NULL;
+  planning->ends = NULL;
+  planning->fails = planning->is_forward_kept = false;
+  for (int n = 0; n < room; n++) planning->places[n].order = -1;
+  number_nodes(planning, *planning->schedule, NULL, &order);
+  planning->forward_of = ARENA_ARRAY(planning->arena, int, room);
+  planning->backward_of = ARENA_ARRAY(planning->arena, int, room);
+  for (int n = 0; n < room; n++) planning->forward_of[n] = planning->backward_of[n] = NONE;
+  planning->reverse = ARENA_NEW(planning->arena, Reverse);
+}
+
+static bool plan_loop(Planning *planning, const ScheduleNode *loop) {
+  reset_planning(planning);
+  Reverse *reverse = planning->reverse;
+  for (int n = 0; n < planning->loop_count; n++)
+    if (planning->loops[n].loop == loop) planning->at = planning->loops[n].place;
+  if (!begin_frame(planning, loop)) return false;
+  for (int n = 0; n < reverse->backward_count; n++) expr_visit(reverse->backward[n].value, find_forward, planning);
+  for (int n = 0; n < planning->program->equation_count; n++)
+    if (uses_of(planning, n).reads_backward) equation_visit(&planning->program->equations[n], find_forward, planning);
+  if (planning->fails || !reverse->forward_count) return false;
+  cut_carried(planning);
+  if (!reverse->carried_count || !check_members(planning) || !find_readers(planning) || planning->fails) return false;
+  if (!reverse_rewrite(planning)) return false;
+  ARENA_PUSH(planning->arena, planning->lowering->reverses, planning->lowering->reverse_count, *reverse);
+  return true;
+}
+
+static void collect_loops(Planning *planning, const ScheduleNode *nodes, const ScheduleNode ***loops, int *count) {
+  for (const ScheduleNode *node = nodes; node; node = node->next) {
+    if (node->equation != NONE) continue;
+    if (node->is_reversed && has_maps_only(planning->program, node)) ARENA_PUSH(planning->arena, *loops, *count, node);
+    collect_loops(planning, node->body, loops, count);
+  }
+}
+
+void plan_reverses(Lowering *lowering, ScheduleNode **schedule) {
+  if (lowering->context->optimisation == 0) return;
+  Planning planning = {.lowering = lowering, .arena = lowering->arena, .program = lowering->program, .schedule = schedule};
+  const ScheduleNode **loops = NULL;
+  int count = 0;
+  collect_loops(&planning, *schedule, &loops, &count);
+  for (int n = 0; n < count; n++) plan_loop(&planning, loops[n]);
+}
+
+typedef struct LayoutSearch {
+  Lowering *lowering;
+  const Reverse *reverse;
+} LayoutSearch;
+
+/* A small tensor of the workspace that does not change with time. */
+static void want_innermost(void *context, const Expr *expr) {
+  const LayoutSearch *search = context;
+  const Reverse *reverse = search->reverse;
+  if (expr->op != OP_READ || search->lowering->innermost[expr->id] || expr->arg_count > reverse->rank) return;
+  const Tensor *tensor = &search->lowering->program->tensors[expr->id];
+  for (int n = 0; n < tensor->rank; n++)
+    if (tensor->shape[n].symbol != NONE) return;
+  for (int n = 0; n < expr->arg_count; n++)
+    if (expr_is_index(expr->args[n], reverse->frame[reverse->lane])) search->lowering->innermost[expr->id] = n + 1;
+}
+
+void choose_reverse_layouts(Lowering *lowering) {
+  for (int n = 0; n < lowering->reverse_count; n++) {
+    const Reverse *reverse = &lowering->reverses[n];
+    LayoutSearch search = {lowering, reverse};
+    for (int k = 0; k < reverse->forward_count; k++) expr_visit(reverse->forward[k].value, want_innermost, &search);
+    for (int k = 0; k < reverse->backward_count; k++) expr_visit(reverse->backward[k].value, want_innermost, &search);
+    for (int k = 0; k < reverse->carried_count; k++) expr_visit(reverse->carried[k].value, want_innermost, &search);
+    for (int k = 0; k < reverse->shared_count; k++) expr_visit(reverse->shared[k].value, want_innermost, &search);
+    for (int k = 0; k < reverse->sum_count; k++) expr_visit(reverse->sums[k].term, want_innermost, &search);
+  }
+}
+
+const Reverse *find_reverse(const Lowering *lowering, const ScheduleNode *node) {
+  for (int n = 0; n < lowering->reverse_count; n++)
+    if (lowering->reverses[n].loop == node) return &lowering->reverses[n];
+  return NULL;
+}
