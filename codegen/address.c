@@ -204,13 +204,14 @@ static Access emit_access(Emitter *emitter, BufferId id, const Expr *const *indi
   const Buffer *buffer = &emitter->kernel->buffers[id];
   LLVMTypeRef element = emit_element_type(emitter, id);
   Value base = emit_base(emitter, id, indices);
-  LLVMValueRef offset = NULL, lane_offset = NULL, growth = emit_constant(emitter, 0);
+  LLVMValueRef address = base.value, lane_offset = NULL, growth = emit_constant(emitter, 0);
   for (int axis = buffer->has_turns; axis < buffer->rank; axis++) {
     LLVMValueRef stride = emitter->strides[id][axis];
     if (is_constant(stride, 0)) continue;
     int64_t lane_growth;
     if (emit_lane_growth(emitter, indices[axis], &lane_growth)) {
-      offset = add_product(emitter, offset, emit_first_lane(emitter, indices[axis]), stride);
+      LLVMValueRef along = add_product(emitter, NULL, emit_first_lane(emitter, indices[axis]), stride);
+      address = LLVMBuildGEP2(emitter->builder, element, address, &along, 1, "");
       if (lane_growth) growth = add_product(emitter, growth, emit_constant(emitter, lane_growth), stride);
     } else {
       LLVMValueRef index = emit_as_vector(emitter, emit_part(emitter, indices[axis]));
@@ -218,7 +219,6 @@ static Access emit_access(Emitter *emitter, BufferId id, const Expr *const *indi
     }
   }
   LLVMBuilderRef builder = emitter->builder;
-  LLVMValueRef address = offset ? LLVMBuildGEP2(builder, element, base.value, &offset, 1, "") : base.value;
   if (!base.is_vector && !lane_offset) {
     if (is_constant(growth, 0)) return (Access){ACCESS_UNIFORM, address};
     if (is_constant(growth, 1)) return (Access){ACCESS_CONTIGUOUS, address};

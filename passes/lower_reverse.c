@@ -35,6 +35,9 @@ typedef struct Walk {
   BufferId *shared, *next, *first_step, *sums; /* by shared value, carried value, backward member, sum */
   int known_count;
   Known known[MOST_KNOWN];
+  Block *steady; /* where loads go that do not change with time; NULL: they stay */
+  int steady_count;
+  const Expr **steady_loads, **steady_locals;
 } Walk;
 
 static const Expr *plus(const Walk *walk, const Expr *a, const Expr *b) { return expr_binary(walk->arena, OP_ADD, a, b); }
@@ -71,6 +74,21 @@ static const Expr *find_group(void *context, const Expr *expr) {
   return expr->args[1]->integer % reverse->chunk ? expr : expr_binary(walk->arena, OP_QUOTIENT, walk->low, expr->args[1]);
 }
 
+/* What is loaded at every step alike is loaded before the steps. */
+static const Expr *take_out(void *context, const Expr *expr) {
+  Walk *walk = context;
+  if (expr->op != OP_LOAD || expr_uses_index(expr, walk->item[walk->reverse->time]) || walk->kernel->buffers[expr->id].is_private) return expr;
+  for (int n = 0; n < walk->steady_count; n++)
+    if (expr_equal(walk->steady_loads[n], expr)) return walk->steady_locals[n];
+  LocalId id = kernel_add_local(walk->kernel, walk->kernel->buffers[expr->id].name, expr->type);
+  const Expr *local = expr_local(walk->arena, expr->type, id);
+  int count = walk->steady_count;
+  ARENA_PUSH(walk->arena, walk->steady_locals, count, local);
+  ARENA_PUSH(walk->arena, walk->steady_loads, walk->steady_count, expr);
+  block_append(walk->steady, statement_let(walk->kernel, id, expr));
+  return local;
+}
+
 static void split_product(const Walk *walk, const Expr *expr, const Expr **common, const Expr **own) {
   if (expr->op == OP_MUL) {
     split_product(walk, expr->args[0], common, own);
@@ -97,7 +115,8 @@ static const Expr *at_place(Walk *walk, const Expr *expr) {
   expr = expr_substitute(walk->arena, expr, walk->kernel->index_count, by);
   Ranges ranges = lowering_ranges(walk->lowering);
   expr = ranges_simplify(&ranges, expr_rewrite(walk->arena, expr, find_group, walk));
-  return lower_expr(walk->lowering, expr, NULL, false);
+  expr = lower_expr(walk->lowering, expr, NULL, false);
+  return walk->steady ? expr_rewrite(walk->arena, expr, take_out, walk) : expr;
 }
 
 static const Expr *let(Walk *walk, const char *name, const Expr *value, SourceRange source, Block *block) {
@@ -272,6 +291,12 @@ static void put_at_element(Walk *walk) {
 
 /* ---- forward ---------------------------------------------------------------------------------------------------------------- */
 
+static void begin_steady(Walk *walk, Block *block) {
+  walk->steady = block;
+  walk->steady_count = 0;
+  walk->steady_loads = walk->steady_locals = NULL;
+}
+
 /* One step of one element: all of it is computed before any of it is replaced. In a block, what goes back needs is put down. */
 static void step_forward(Walk *walk, int element, bool is_again, Block *block) {
   const Reverse *reverse = walk->reverse;
@@ -302,6 +327,7 @@ static void step_forward(Walk *walk, int element, bool is_again, Block *block) {
 static Statement *go_forward(Walk *walk) {
   const Reverse *reverse = walk->reverse;
   Block group = {0}, steps = {0};
+  begin_steady(walk, &group);
   const Expr *limit = walk->limit;
   bool needs_last = false;
   for (int n = 0; n < reverse->forward_count; n++) needs_last |= reverse->forward[n].end != NONE;
@@ -317,11 +343,21 @@ static Statement *go_forward(Walk *walk) {
     }
     step_forward(walk, element, false, &steps);
   }
+  walk->steady = NULL;
   block_append(&group, over_steps(walk, limit, false, steps.first));
   return over(walk, LOOP_SEQUENTIAL, walk->block, number(walk, 0), walk->blocks, over_groups(walk, group.first));
 }
 
 /* ---- back ------------------------------------------------------------------------------------------------------------------- */
+
+/* sum + or - each term of `expr`, one by one, so that each is one multiply-add. */
+static const Expr *add_terms(const Walk *walk, const Expr *sum, const Expr *expr, Op op) {
+  if (expr->type == TYPE_REAL && (expr->op == OP_ADD || expr->op == OP_SUB)) {
+    sum = add_terms(walk, sum, expr->args[0], op);
+    return add_terms(walk, sum, expr->args[1], expr->op == op ? OP_ADD : OP_SUB);
+  }
+  return expr_binary(walk->arena, op, sum, expr);
+}
 
 static const Expr *subtract_or_add(const Walk *walk, const Expr *sum, const Expr *value, bool is_negative) {
   return expr_binary(walk->arena, is_negative ? OP_SUB : OP_ADD, sum, value);
@@ -361,14 +397,14 @@ static void step_back(Walk *walk, int element, const Expr **totals, Block *block
     const ReverseSum *sum = &reverse->sums[n];
     const Expr *term = at_place(walk, sum->term);
     if (is_common(reverse, sum)) {
-      totals[n] = plus(walk, totals[n] ? totals[n] : load(walk, walk->sums[n], sum_indices(walk, sum, NULL)), term);
+      totals[n] = add_terms(walk, totals[n] ? totals[n] : load(walk, walk->sums[n], sum_indices(walk, sum, NULL)), term, OP_ADD);
       continue;
     }
     const Expr *const *indices = sum_indices(walk, sum, NULL);
-    block_append(&stores, store(walk, walk->sums[n], indices, plus(walk, load(walk, walk->sums[n], indices), term)));
+    block_append(&stores, store(walk, walk->sums[n], indices, add_terms(walk, load(walk, walk->sums[n], indices), term, OP_ADD)));
   }
-  *(block->tail ? block->tail : &block->first) = stores.first;
-  if (stores.first) block->tail = stores.tail;
+  *block->tail = stores.first;
+  block->tail = stores.tail;
   walk->known_count = 0;
 }
 
@@ -376,6 +412,7 @@ static void step_back(Walk *walk, int element, const Expr **totals, Block *block
 static Statement *go_through_block(Walk *walk) {
   const Reverse *reverse = walk->reverse;
   Block group = {0}, again = {0}, back = {0};
+  begin_steady(walk, &group);
   for (int element = 0; element < reverse->together; element++) {
     put_at_group(walk, element);
     for (int n = 0; n < reverse->forward_count; n++) {
@@ -393,6 +430,7 @@ static Statement *go_through_block(Walk *walk) {
   }
   for (int n = 0; n < reverse->sum_count; n++)
     if (totals[n]) block_append(&back, store(walk, walk->sums[n], sum_indices(walk, &reverse->sums[n], NULL), totals[n]));
+  walk->steady = NULL;
   block_append(&group, over_steps(walk, walk->limit, false, again.first));
   block_append(&group, over_steps(walk, walk->limit, true, back.first));
   return over_groups(walk, group.first);

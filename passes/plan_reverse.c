@@ -411,10 +411,39 @@ static const Expr *take_carried(void *context, const Expr *expr) {
   return program_read(planning->program, value.tensor, indices, NULL);
 }
 
+static int carried_number(const Reverse *reverse, const Expr *expr) {
+  int n = expr->op == OP_READ ? 0 : reverse->carried_count;
+  while (n < reverse->carried_count && reverse->carried[n].tensor != expr->id) n++;
+  return n < reverse->carried_count ? n : NONE;
+}
+
+/* Those that an equation adds up are one: the first takes the others in. Returns what is left of the value, or NULL. */
+static const Expr *join_carried(Planning *planning, const Expr *value, const Expr **first) {
+  Reverse *reverse = planning->reverse;
+  Arena *arena = planning->arena;
+  if (value->op == OP_ADD && value->type == TYPE_REAL) {
+    const Expr *a = join_carried(planning, value->args[0], first), *b = join_carried(planning, value->args[1], first);
+    return !a ? b : !b ? a : expr_binary(arena, OP_ADD, a, b);
+  }
+  int number = carried_number(reverse, value);
+  if (number == NONE) return value;
+  if (!*first) {
+    *first = value;
+    return NULL;
+  }
+  ReverseValue *into = &reverse->carried[carried_number(reverse, *first)];
+  into->value = expr_binary(arena, OP_ADD, into->value, reverse->carried[number].value);
+  reverse->carried[number] = reverse->carried[--reverse->carried_count];
+  return NULL;
+}
+
 static void cut_carried(Planning *planning) {
   Reverse *reverse = planning->reverse;
-  for (int n = 0; n < reverse->backward_count; n++)
-    reverse->backward[n].value = expr_rewrite(planning->arena, reverse->backward[n].value, take_carried, planning);
+  for (int n = 0; n < reverse->backward_count; n++) {
+    const Expr *first = NULL, *value = expr_rewrite(planning->arena, reverse->backward[n].value, take_carried, planning);
+    value = join_carried(planning, value, &first);
+    reverse->backward[n].value = !first ? value : !value ? first : expr_binary(planning->arena, OP_ADD, first, value);
+  }
 }
 
 /* ---- both ------------------------------------------------------------------------------------------------------------- */

@@ -116,8 +116,48 @@ static void add_terms(Arena *arena, Reverse *reverse, ReverseResult *result, con
   }
 }
 
+static int uses_of(const Reverse *reverse, int sum) {
+  int uses = 0;
+  for (int n = 0; n < reverse->result_count; n++)
+    for (int k = 0; k < reverse->results[n].term_count; k++) uses += reverse->results[n].terms[k].sum == sum;
+  return uses;
+}
+
+/* Two terms that only this result has, with the same factor, are one sum. */
+static bool joins(const Reverse *reverse, const ReverseTerm *a, const ReverseTerm *b) {
+  bool is_same_factor = a->factor && b->factor ? expr_equal(a->factor, b->factor) : a->factor == b->factor;
+  return is_same_factor && uses_of(reverse, a->sum) == 1 && uses_of(reverse, b->sum) == 1;
+}
+
+static void join_terms(Arena *arena, Reverse *reverse, ReverseResult *result) {
+  int kept = 0;
+  for (int n = 0; n < result->term_count; n++) {
+    ReverseTerm *term = &result->terms[n];
+    int into = 0;
+    while (into < kept && !joins(reverse, &result->terms[into], term)) into++;
+    if (into == kept) {
+      result->terms[kept++] = *term;
+      continue;
+    }
+    ReverseSum *sum = &reverse->sums[result->terms[into].sum];
+    Op op = term->is_negative == result->terms[into].is_negative ? OP_ADD : OP_SUB;
+    sum->term = expr_binary(arena, op, sum->term, reverse->sums[term->sum].term);
+    reverse->sums[term->sum].term = NULL;
+  }
+  result->term_count = kept;
+}
+
 void reverse_cut_sums(Arena *arena, Reverse *reverse) {
   for (int n = 0; n < reverse->result_count; n++) add_terms(arena, reverse, &reverse->results[n], reverse->results[n].body, false);
+  for (int n = 0; n < reverse->result_count; n++) join_terms(arena, reverse, &reverse->results[n]);
+  int *number = ARENA_ARRAY(arena, int, reverse->sum_count), kept = 0;
+  for (int n = 0; n < reverse->sum_count; n++) {
+    number[n] = kept;
+    if (reverse->sums[n].term) reverse->sums[kept++] = reverse->sums[n];
+  }
+  reverse->sum_count = kept;
+  for (int n = 0; n < reverse->result_count; n++)
+    for (int k = 0; k < reverse->results[n].term_count; k++) reverse->results[n].terms[k].sum = number[reverse->results[n].terms[k].sum];
 }
 
 int reverse_last_inner(const Reverse *reverse) {
