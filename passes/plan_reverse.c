@@ -56,6 +56,62 @@ static const Expr *in_frame(const Planning *planning, const Equation *equation, 
   return reverse_tidy(planning->arena, expr_substitute(planning->arena, expr, planning->program->index_count, by));
 }
 
+/* ---- what is there before the loop back -------------------------------------------------------------------------------------- */
+
+typedef struct EarlySearch {
+  Planning *planning;
+  int depth;
+  bool fails;
+} EarlySearch;
+
+enum { DEEPEST_EARLY = 8 };
+
+static bool come_before(Planning *planning, int equation, int depth);
+
+static void find_early(void *context, const Expr *expr) {
+  EarlySearch *search = context;
+  if (expr->op != OP_READ || search->fails) return;
+  int definition = search->planning->program->definition[expr->id];
+  if (definition != NONE && !come_before(search->planning, definition, search->depth + 1)) search->fails = true;
+}
+
+static bool contains(const ScheduleNode *node, const ScheduleNode *loop) {
+  if (node == loop) return true;
+  for (const ScheduleNode *inner = node->body; inner; inner = inner->next)
+    if (contains(inner, loop)) return true;
+  return false;
+}
+
+/* Takes the node of the equation out of its list, and puts it in front of the one with the loop back. */
+static void move_before(Planning *planning, int equation) {
+  ScheduleNode *parent = planning->places[equation].parent, **nodes = parent ? &parent->body : planning->schedule, *moved = NULL;
+  for (ScheduleNode **node = nodes; *node && !moved; node = &(*node)->next)
+    if ((*node)->equation == equation) {
+      moved = *node;
+      *node = moved->next;
+      break;
+    }
+  while (*nodes && !contains(*nodes, planning->reverse->loop)) nodes = &(*nodes)->next;
+  moved->next = *nodes;
+  *nodes = moved;
+  planning->places[equation].order = planning->at.order;
+}
+
+/* It is computed before, or can be, as it depends on nothing that comes later. */
+static bool come_before(Planning *planning, int equation, int depth) {
+  const Place *place = &planning->places[equation];
+  TensorId target = planning->program->equations[equation].target;
+  if (planning->forward_of[target] != NONE || planning->backward_of[target] != NONE) return false;
+  if (place->order <= planning->at.order && place->order >= 0) return true;
+  EarlySearch search = {planning, depth, false};
+  bool is_beside = place->order >= 0 && (!place->parent || place->parent == planning->at.parent);
+  if (!is_beside || depth == DEEPEST_EARLY) return false;
+  equation_visit(&planning->program->equations[equation], find_early, &search);
+  if (search.fails) return false;
+  move_before(planning, equation);
+  return true;
+}
+
 /* The recurrence's own element, at this step or the one before (forward), at this one (backward). */
 static void check_read(void *context, const Expr *expr) {
   Planning *planning = context;
@@ -70,7 +126,7 @@ static void check_read(void *context, const Expr *expr) {
     return;
   }
   int definition = planning->program->definition[expr->id];
-  if (definition != NONE && planning->places[definition].order > planning->at.order) planning->fails = true;
+  if (definition != NONE && !come_before(planning, definition, 0)) planning->fails = true;
 }
 
 static bool add_backward(Planning *planning, int number) {
