@@ -58,6 +58,7 @@ uint64_t module_fingerprint(const Module *module) {
     hash_number(&hash, piece->grown_axis);
     hash_number(&hash, piece->shown);
     hash_shape(&hash, program, piece->type, piece->rank, piece->shape);
+    for (int axis = 0; piece->order && axis < piece->rank; axis++) hash_number(&hash, piece->order[axis]);
   }
   return hash;
 }

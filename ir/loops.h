@@ -151,7 +151,7 @@ typedef struct Kernel {
   struct Kernel *pack; /* what fills the packed buffers that it uses; NULL: it uses none */
 } Kernel;
 
-/* One piece of carried or declared state, in memory order. The state begins with the position (int64), padded to 64 bytes;
+/* One piece of carried or declared state; they are in memory order. The state begins with the position (int64), padded to 64 bytes;
  * each piece is aligned to 64 bytes. */
 typedef struct StatePiece {
   const char *name;
@@ -162,6 +162,7 @@ typedef struct StatePiece {
   bool is_declared;
   int grown_axis; /* has room for as many steps as the capacity, whatever the shape says; NONE: no axis grows */
   int shown;      /* a declared one that is the carried piece of this number; NONE: it has a place of its own */
+  const int *order; /* of the axes in memory, outermost first; NULL: as in the shape */
 } StatePiece;
 
 /* An integer input whose values are used as indices must lie in low <= v < high. */

@@ -63,7 +63,9 @@ static const Expr *rename_axes(Lowering *lowering, const Unit *unit, const Expr 
 static bool put_slots_inside(const Lowering *lowering, const Unit *unit, int count, int *axes) {
   const Buffer *buffer = &lowering->kernel->buffers[lowering->buffers[unit->target]];
   if (buffer->home != HOME_CARRY_OUT || unit->axes[0].bound || size_equal(buffer->shape[0], size_constant(1))) return false;
-  for (int n = 0; n + 2 < count; n++) {
+  int slots = 0;
+  while (slots < count && axes[slots] != 0) slots++;
+  for (int n = slots; n + 2 < count; n++) {
     axes[n] = axes[n + 1];
     axes[n + 1] = 0;
   }

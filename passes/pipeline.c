@@ -177,7 +177,6 @@ static bool is_kept(const Program *carried, const Port *port) {
   return port->kind == PORT_CARRY_OUT && carried->tensors[carried->ports[port->of].tensor].is_kept;
 }
 
-/* What is kept comes last: the rest stays where it is when the size of that changes. */
 /* The axes of a piece with all steps so far as they lie in memory. */
 static void put_in_order(const Module *module, const Program *carried, const Tensor *past, StatePiece *piece) {
   int *order = ARENA_ARRAY(module->arena, int, piece->rank);
@@ -190,14 +189,23 @@ static void put_in_order(const Module *module, const Program *carried, const Ten
   piece->shape = shape;
 }
 
-static void add_pieces(Module *module, const Program *carried) {
+/* Among the pieces that are carried. */
+static int carry_number(const Program *program, int port) {
+  int number = 0;
+  for (int n = 0; n < port; n++) number += program->ports[n].kind == PORT_CARRY_OUT;
+  return number;
+}
+
+/* What is kept comes last: the rest stays where it is when the size of that changes. */
+static void add_pieces(Module *module, const Program *carried, int *const *orders) {
   for (int round = 0; round < 3; round++)
     for (int n = 0; n < carried->port_count; n++) {
       const Port *port = &carried->ports[n];
       if (port->kind != (round == 1 ? PORT_FINAL_STATE : PORT_CARRY_OUT) || (round == 2) != is_kept(carried, port)) continue;
       const Tensor *past = past_of(carried, port), *tensor = &carried->tensors[past ? past->boundary_of : port->tensor];
-      StatePiece piece = {port->name, tensor->type, tensor->rank, tensor->shape, n, round == 1, past ? past->boundary_axis : NONE, NONE};
+      StatePiece piece = {port->name, tensor->type, tensor->rank, tensor->shape, n, round == 1, past ? past->boundary_axis : NONE, NONE, NULL};
       if (past) put_in_order(module, carried, past, &piece);
+      else if (round != 1) piece.order = orders[carry_number(carried, n)];
       if (round == 1) piece.shown = shown_piece(module, carried, port);
       ARENA_PUSH(module->arena, module->pieces, module->piece_count, piece);
     }
@@ -294,8 +302,9 @@ static Module **make_modules(Runner *runner, const Program *batched, const Progr
                       (entry == ENTRY_INITIAL && !module->has_step);
     if (is_missing) continue;
     bool is_ready = prepare(runner, program, (EntryKind)entry, module->has_step);
+    if (entry == ENTRY_FORWARD) runner->context.carry_orders = ARENA_ARRAY(arena, int *, carry_number(program, program->port_count));
     for (int n = 0; is_ready && n < count; n++) kernels[n][entry] = make_kernel(runner, program, (EntryKind)entry, &runner->options->machines[n]);
-    if (entry == ENTRY_FORWARD) add_pieces(module, program);
+    if (entry == ENTRY_FORWARD) add_pieces(module, program, runner->context.carry_orders);
   }
   for (int n = 0; n < count; n++) {
     modules[n] = arena_copy(arena, module, sizeof *module);
@@ -335,7 +344,7 @@ PipelineResult pipeline_run(Arena *arena, const Program *program, const Pipeline
     result.report = ARENA_NEW(arena, Report);
     result.report->arena = arena;
   }
-  runner.context = (PassContext){diagnostics, NULL, options->optimisation, options->piece_steps, options->has_bf16_panels, result.report};
+  runner.context = (PassContext){diagnostics, NULL, options->optimisation, options->piece_steps, options->has_bf16_panels, result.report, NULL};
   Program *batched = program_clone(arena, program);
   run(&runner, "batch", "model", batched);
   run(&runner, "position", "model", batched); /* before anything compares times within one call */

@@ -120,6 +120,38 @@ static void choose_layout(Lowering *lowering, TensorId tensor, Buffer *buffer) {
   for (int n = 0; n < buffer->rank; n++) buffer->is_folded[n] = lowering->is_folded[tensor * MOST_AXES + n];
 }
 
+/* What comes in of a piece of the state, whether the port is that or what goes out. */
+static const Tensor *past_of(const Program *program, int port_number) {
+  const Port *port = &program->ports[port_number];
+  return &program->tensors[port->kind == PORT_CARRY_OUT ? program->ports[port->of].tensor : port->tensor];
+}
+
+/* What a piece holds the last steps of, or NONE. */
+static TensorId carried_tensor(const Program *program, int port) {
+  const Tensor *past = past_of(program, port);
+  bool has_steps = past->boundary_of != NONE && !past->is_kept && past->shape[0].symbol == NONE && program->definition[past->boundary_of] != NONE;
+  return has_steps && !program_shows(program, past->boundary_of) ? past->boundary_of : NONE;
+}
+
+/* A piece lies in memory as the forward kernel has the steps, so that they come in and go out in runs. Its slots are never innermost, as
+ * one that moves upwards in place takes them one after the other. */
+static void order_piece(Lowering *lowering, int port, Buffer *buffer) {
+  int **recorded = lowering->context->carry_orders ? &lowering->context->carry_orders[buffer->slot] : NULL;
+  TensorId of = recorded && !*recorded && lowering->kernel->entry == ENTRY_FORWARD ? carried_tensor(lowering->program, port) : NONE;
+  if (of != NONE) {
+    const Tensor *steps = &lowering->program->tensors[of];
+    int axis = past_of(lowering->program, port)->boundary_axis;
+    Buffer layout = {.rank = steps->rank, .order = ARENA_ARRAY(lowering->arena, int, steps->rank), .is_folded = ARENA_ARRAY(lowering->arena, bool, steps->rank)};
+    choose_layout(lowering, of, &layout);
+    for (int n = 0; n < layout.rank; n++) {
+      int own = layout.order[n];
+      layout.order[n] = own == axis ? 0 : own < axis ? own + 1 : own;
+    }
+    if (layout.rank == 1 || layout.order[layout.rank - 1] != 0) *recorded = layout.order;
+  }
+  if (recorded && *recorded) memcpy(buffer->order, *recorded, sizeof *buffer->order * (size_t)buffer->rank);
+}
+
 /* All steps before the call, as a piece of the state: room for more, and its axes in the order of what they are the past of. */
 static void place_history(Lowering *lowering, TensorId tensor, Buffer *buffer) {
   const Tensor *past = &lowering->program->tensors[tensor];
@@ -145,6 +177,7 @@ BufferId buffer_of(Lowering *lowering, TensorId tensor) {
   Buffer *buffer = &lowering->kernel->buffers[id];
   if (home == HOME_WORKSPACE) choose_layout(lowering, tensor, buffer);
   if (lowering->halos[tensor].is_there) buffer->shape[lowering->halos[tensor].axis].constant += lowering->halos[tensor].slots.constant;
+  if (home == HOME_CARRY_IN || home == HOME_CARRY_OUT) order_piece(lowering, port, buffer);
   if (home == HOME_CARRY_IN) place_history(lowering, tensor, buffer);
   if (lowering->band_rows[tensor]) shape_band_buffer(lowering, tensor, buffer);
   if (port != NONE) buffer->has_turns = program->ports[port].has_turns;

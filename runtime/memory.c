@@ -13,7 +13,7 @@
 
 /* Large buffers lie on huge pages where the system gives them: fewer misses of the address translation. */
 #define HUGE_PAGE ((size_t)2 << 20)
-#define LARGE_BUFFER ((size_t)4 << 20)
+#define LARGE_BUFFER HUGE_PAGE
 
 static void advise_huge_pages(void *memory, size_t size) {
 #if defined __linux__ && defined MADV_HUGEPAGE

@@ -223,10 +223,10 @@ static Module *build_module(Fixture *fixture) {
                      .check_count = 1};
   Size b = size_symbol(fixture->batch), n = size_constant(N);
   module->pieces = ARENA_ARRAY(arena, StatePiece, 2);
-  module->pieces[0] = (StatePiece){"h", TYPE_REAL, 2, arena_copy(arena, (Size[]){b, n}, 2 * sizeof(Size)), NONE, false, NONE, NONE};
+  module->pieces[0] = (StatePiece){"h", TYPE_REAL, 2, arena_copy(arena, (Size[]){b, n}, 2 * sizeof(Size)), NONE, false, NONE, NONE, NULL};
   int port = program_find_port(fixture->program, PORT_STATE, "h0");
   module->pieces[1] = (StatePiece){"h0", TYPE_REAL, 3, arena_copy(arena, (Size[]){size_constant(1), b, n}, 3 * sizeof(Size)),
-                                   port, true, NONE, NONE};
+                                   port, true, NONE, NONE, NULL};
   module->checks = ARENA_NEW(arena, InputCheck);
   *module->checks = (InputCheck){1, 0, size_constant(VOCABULARY)};
   module->kernels[ENTRY_FORWARD] = build_forward(fixture);

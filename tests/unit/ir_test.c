@@ -637,7 +637,7 @@ static void test_kernel_builder(void **state) {
   assert_null(loops_verify(kernel));
   Module module = {
       .arena = arena, .name = "m", .interface = program, .why_no_step = "x.seq:3: looks ahead", .has_objective = true};
-  StatePiece piece = {"y.before", TYPE_REAL, 2, shape, 3, false, NONE, NONE};
+  StatePiece piece = {"y.before", TYPE_REAL, 2, shape, 3, false, NONE, NONE, NULL};
   InputCheck check = {0, 0, {NONE, 65}};
   module.piece_count = module.check_count = 1;
   module.pieces = &piece;
