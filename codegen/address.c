@@ -129,7 +129,7 @@ static void emit_buffer(Emitter *emitter, BufferId id) {
   emitter->bases[id] = load_constant(emitter, emitter->entry_builder, emitter->codegen->type_ptr, frame_entry(emitter, 3, id));
   LLVMSetValueName2(emitter->bases[id], buffer->name, strlen(buffer->name));
   emitter->strides[id] = ARENA_ARRAY(emitter->codegen->arena, LLVMValueRef, buffer->rank);
-  LLVMValueRef elements = emit_strides(emitter, buffer, emitter->strides[id]);
+  LLVMValueRef elements = emitter->elements[id] = emit_strides(emitter, buffer, emitter->strides[id]);
   if (buffer->is_private) emitter->bases[id] = emit_private_base(emitter, buffer, emitter->bases[id], elements);
   emitter->alias_tags[id] = alias_tag(emitter, id);
 }
@@ -143,6 +143,7 @@ void emit_buffers(Emitter *emitter, const Statement *used_by, bool is_alone) {
   emitter->symbols = ARENA_ARRAY(codegen->arena, LLVMValueRef, kernel->symbol_count);
   emitter->bases = ARENA_ARRAY(codegen->arena, LLVMValueRef, kernel->buffer_count);
   emitter->strides = ARENA_ARRAY(codegen->arena, LLVMValueRef *, kernel->buffer_count);
+  emitter->elements = ARENA_ARRAY(codegen->arena, LLVMValueRef, kernel->buffer_count);
   emitter->alias_tags = ARENA_ARRAY(codegen->arena, LLVMValueRef, kernel->buffer_count);
   bool *is_used = ARENA_ARRAY(codegen->arena, bool, kernel->buffer_count);
   use_statements(used_by, is_alone, is_used);
@@ -243,21 +244,20 @@ LLVMValueRef emit_uniform_address(Emitter *emitter, BufferId buffer, const Expr 
   return access.address;
 }
 
-/* Into the second level of the cache. */
-static void emit_prefetch(Emitter *emitter, LLVMValueRef address) {
+static void emit_prefetch(Emitter *emitter, LLVMValueRef address, int nearness) {
   LLVMTypeRef i32 = emitter->codegen->type_i32, ptr = emitter->codegen->type_ptr;
-  LLVMValueRef to_read = LLVMConstInt(i32, 0, false), nearness = LLVMConstInt(i32, 1, false), is_data = LLVMConstInt(i32, 1, false);
-  emit_intrinsic(emitter, "llvm.prefetch", 1, &ptr, 4, (LLVMValueRef[]){address, to_read, nearness, is_data});
+  LLVMValueRef to_read = LLVMConstInt(i32, 0, false), near = LLVMConstInt(i32, (unsigned)nearness, false), is_data = LLVMConstInt(i32, 1, false);
+  emit_intrinsic(emitter, "llvm.prefetch", 1, &ptr, 4, (LLVMValueRef[]){address, to_read, near, is_data});
 }
 
-void emit_prefetch_load(Emitter *emitter, const Expr *load) {
+void emit_prefetch_load(Emitter *emitter, const Expr *load, int nearness) {
   PairMap memo, *outer = emitter->memo;
   pair_map_begin(&memo);
   emitter->memo = &memo;
   Access access = emit_access(emitter, load->id, load->args);
   emitter->memo = outer;
   pair_map_end(&memo);
-  if (access.kind != ACCESS_SCATTERED) emit_prefetch(emitter, access.address);
+  if (access.kind != ACCESS_SCATTERED) emit_prefetch(emitter, access.address, nearness);
 }
 
 /* ---- between memory and registers */
@@ -370,18 +370,36 @@ static LLVMValueRef emit_masked_store(Emitter *emitter, const char *name, LLVMVa
   return emit_intrinsic(emitter, name, 2, types, 4, (LLVMValueRef[]){value, address, align, mask});
 }
 
-void emit_store(Emitter *emitter, BufferId buffer, const Expr *const *indices, Value value) {
+static Access store_access(Emitter *emitter, const Statement *store) {
   PairMap memo;
   pair_map_begin(&memo);
   emitter->memo = &memo;
-  Access access = emit_access(emitter, buffer, indices);
+  Access access = emit_access(emitter, store->buffer, store->indices);
   emitter->memo = NULL;
   pair_map_end(&memo);
+  return access;
+}
+
+LLVMValueRef emit_store_address(Emitter *emitter, const Statement *store) {
+  Access access = store_access(emitter, store);
+  return access.kind == ACCESS_CONTIGUOUS ? access.address : NULL;
+}
+
+static void set_nontemporal(Emitter *emitter, LLVMValueRef store) {
+  LLVMMetadataRef one = LLVMValueAsMetadata(LLVMConstInt(emitter->codegen->type_i32, 1, false));
+  LLVMSetMetadata(store, LLVMGetMDKindIDInContext(emitter->codegen->context, "nontemporal", 11), metadata_node(emitter, &one, 1));
+  LLVMSetAlignment(store, (unsigned)emitter->lanes * 4);
+}
+
+void emit_store(Emitter *emitter, const Statement *statement, Value value) {
+  BufferId buffer = statement->buffer;
+  Access access = store_access(emitter, statement);
   bool is_vector = emitter->vector_index != NONE;
   LLVMValueRef stored = to_memory(emitter, buffer, is_vector, is_vector ? emit_as_vector(emitter, value) : value.value), store;
   if (!is_vector || (access.kind == ACCESS_CONTIGUOUS && !emitter->mask)) {
     store = LLVMBuildStore(emitter->builder, stored, access.address);
     LLVMSetAlignment(store, alignment_of(emitter, buffer));
+    if (is_vector && statement->is_nontemporal && emitter->is_past_caches) set_nontemporal(emitter, store);
   } else if (access.kind == ACCESS_CONTIGUOUS) {
     store = emit_masked_store(emitter, "llvm.masked.store", stored, access.address, buffer);
   } else {

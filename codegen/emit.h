@@ -31,6 +31,7 @@ typedef struct Emitter {
   LLVMValueRef *symbols;  /* i64 each; NULL: not loaded yet */
   LLVMValueRef *bases;    /* by buffer: its first element, or its table of pointers */
   LLVMValueRef **strides; /* by buffer and axis, in elements, i64 */
+  LLVMValueRef *elements; /* by buffer: how many */
   LLVMValueRef *indices;  /* by index: i64; for the index of a vector loop that of lane 0 */
   int *stage_count;       /* of the kernel */
   Value *locals;
@@ -39,6 +40,8 @@ typedef struct Emitter {
   IndexId vector_index;    /* NONE: in none */
   LLVMValueRef mask;       /* lanes that exist; NULL: all */
   LLVMValueRef lane_numbers; /* <0, 1, 2, ...>, i64 */
+  bool is_past_caches;     /* nontemporal stores are so, and their addresses are multiples of a cache line */
+  bool has_gone_past;      /* there is such a loop in the stage */
   bool is_first_lane;      /* expressions are wanted for lane 0 only, as scalars */
   PairMap *memo;           /* values of the nodes of the expression at hand */
 
@@ -95,9 +98,12 @@ void emit_buffers(Emitter *emitter, const Statement *used_by, bool is_alone);
 /* A run-time size, loaded at the entry of the function. */
 LLVMValueRef emit_symbol(Emitter *emitter, SymbolId id);
 Value emit_load(Emitter *emitter, const Expr *expr);
-void emit_store(Emitter *emitter, BufferId buffer, const Expr *const *indices, Value value);
+void emit_store(Emitter *emitter, const Statement *store, Value value);
+/* The address of what the first lane stores; NULL where the others don't follow it. */
+LLVMValueRef emit_store_address(Emitter *emitter, const Statement *store);
 /* The address of an element whose indices are the same in all lanes. */
-void emit_prefetch_load(Emitter *emitter, const Expr *load); /* what the load would read, which need not be there; scattered: nothing */
+enum { FAR = 1, NEAR = 3 }; /* into the second level of the cache, into the first */
+void emit_prefetch_load(Emitter *emitter, const Expr *load, int nearness); /* what the load would read, which need not be there; scattered: nothing */
 LLVMValueRef emit_uniform_address(Emitter *emitter, BufferId buffer, const Expr *const *indices);
 /* Says to which buffer a load or store belongs, so that it need not be ordered with those of others. */
 void emit_tag(Emitter *emitter, LLVMValueRef instruction, BufferId buffer);

@@ -102,6 +102,8 @@ void emit_stage(Emitter *emitter, const Statement *loop) {
   }
   emit_buffers(&stage, loop, true);
   emit_parallel_loop(&stage, loop);
+  /* stores past the caches are ordered with nothing else: the others may read them from here on */
+  if (stage.has_gone_past) LLVMBuildFence(stage.builder, LLVMAtomicOrderingSequentiallyConsistent, false, "");
   end_function(&stage);
   LLVMBuildCall2(emitter->builder, LLVMGlobalGetValueType(stage.function), stage.function, arguments, 3 + (unsigned)count, "");
 }

@@ -86,7 +86,7 @@ static void prefetch_if_streamed(void *context, const Expr *expr) {
   const Reduction *reduction = context;
   const Statement *statement = reduction->statement;
   if (expr->op != OP_LOAD || expr->guard || !expr_uses_index(expr, reduction->outputs->index)) return;
-  if (expr_uses_index(expr, statement->reduce_indices[statement->reduce_count - 1])) emit_prefetch_load(reduction->emitter, expr);
+  if (expr_uses_index(expr, statement->reduce_indices[statement->reduce_count - 1])) emit_prefetch_load(reduction->emitter, expr, FAR);
 }
 
 /* Rows of a matrix lie apart, and of each only a few lines are read: that is asked for in time, as the processor does not foresee it. */

@@ -100,6 +100,106 @@ static LLVMValueRef emit_shared_walks(Emitter *emitter, const Statement *stateme
   return stop;
 }
 
+static const Statement *next_nontemporal(const Statement *statement) {
+  while (statement && !statement->is_nontemporal) statement = statement->next;
+  return statement;
+}
+
+/* Elements from `low` to where the stores begin at a line of the cache; not where lines don't begin together, or the result is no larger than
+ * the caches: then -1. NULL: there is no such store. */
+static LLVMValueRef elements_to_line(Emitter *emitter, const Statement *loop, LLVMValueRef low) {
+  enum { LINE = 64 };
+  LLVMBuilderRef builder = emitter->builder;
+  LLVMTypeRef i64 = emitter->codegen->type_i64;
+  LLVMValueRef offset = NULL, is_past = NULL;
+  emit_enter_lanes(emitter, loop->index, low, NULL);
+  for (const Statement *store = next_nontemporal(loop->body); store; store = next_nontemporal(store->next)) {
+    LLVMValueRef address = emit_store_address(emitter, store);
+    if (!address) internal_error("a nontemporal store of '%s' is not contiguous", emitter->kernel->buffers[store->buffer].name);
+    address = LLVMBuildAnd(builder, LLVMBuildPtrToInt(builder, address, i64, ""), emit_constant(emitter, LINE - 1), "");
+    LLVMValueRef fewest = emit_constant(emitter, emitter->codegen->machine.last_cache_bytes / 2 / 4);
+    LLVMValueRef holds = offset ? LLVMBuildICmp(builder, LLVMIntEQ, address, offset, "")
+                                : LLVMBuildICmp(builder, LLVMIntSGT, emitter->elements[store->buffer], fewest, "");
+    is_past = is_past ? LLVMBuildAnd(builder, is_past, holds, "") : holds;
+    if (!offset) offset = address;
+  }
+  emit_leave_lanes(emitter);
+  if (!offset) return NULL;
+  LLVMValueRef rest = LLVMBuildAnd(builder, LLVMBuildNeg(builder, offset, ""), emit_constant(emitter, LINE - 1), "");
+  rest = LLVMBuildLShr(builder, rest, emit_constant(emitter, 2), "");
+  return LLVMBuildSelect(builder, is_past, rest, emit_constant(emitter, -1), "");
+}
+
+typedef struct Ahead {
+  Emitter *emitter;
+  IndexId index;
+} Ahead;
+
+/* What is of one size is read again soon enough. */
+static bool grows(const Buffer *buffer) {
+  bool is_large = false;
+  for (int n = 0; n < buffer->rank; n++) is_large |= buffer->shape[n].symbol != NONE;
+  return is_large;
+}
+
+static void prefetch_if_contiguous(void *context, const Expr *expr) {
+  const Ahead *ahead = context;
+  if (expr->op == OP_LOAD && grows(&ahead->emitter->kernel->buffers[expr->id]) && expr_uses_index(expr, ahead->index))
+    emit_prefetch_load(ahead->emitter, expr, NEAR);
+}
+
+/* What is computed keeps the processor from looking far ahead by itself, and its own prefetching ends with a page. */
+static void emit_prefetches(Emitter *emitter, const Statement *loop, LLVMValueRef first) {
+  enum { BYTES_AHEAD = 4096 };
+  Ahead ahead = {emitter, loop->index};
+  emit_enter_lanes(emitter, loop->index, LLVMBuildNSWAdd(emitter->builder, first, emit_constant(emitter, BYTES_AHEAD / 4), ""), NULL);
+  for (const Statement *statement = loop->body; statement; statement = statement->next)
+    if (statement->value) expr_visit(statement->value, prefetch_if_contiguous, &ahead);
+  emit_leave_lanes(emitter);
+}
+
+static void emit_full_vectors(Emitter *emitter, const Statement *statement, LLVMValueRef low, LLVMValueRef tail) {
+  LoopFlow loop = {.carried_count = 0};
+  loop_begin(emitter, &loop, low, tail, emit_constant(emitter, emitter->lanes));
+  if (emitter->is_past_caches) emit_prefetches(emitter, statement, loop.index);
+  emit_vector_body(emitter, statement, loop.index, NULL);
+  loop_end(emitter, &loop);
+}
+
+/* Where the last full vector ends. */
+static LLVMValueRef emit_tail(Emitter *emitter, LLVMValueRef low, LLVMValueRef high) {
+  LLVMTypeRef i64 = emitter->codegen->type_i64;
+  LLVMValueRef count = LLVMBuildNSWSub(emitter->builder, high, low, "");
+  count = emit_intrinsic(emitter, "llvm.smax", 1, &i64, 2, (LLVMValueRef[]){count, emit_constant(emitter, 0)});
+  return LLVMBuildNSWAdd(emitter->builder, low, LLVMBuildAnd(emitter->builder, count, emit_constant(emitter, -emitter->lanes), ""), "");
+}
+
+/* A loop whose results may go past the caches: elements before the first whole line are masked, as those after the last are. */
+static void emit_nontemporal_loop(Emitter *emitter, const Statement *statement, LLVMValueRef low, LLVMValueRef high, LLVMValueRef to_line) {
+  LLVMBuilderRef builder = emitter->builder;
+  LLVMTypeRef i64 = emitter->codegen->type_i64;
+  LLVMValueRef zero = emit_constant(emitter, 0), is_past = LLVMBuildICmp(builder, LLVMIntSGE, to_line, zero, "");
+  LLVMValueRef first = LLVMBuildNSWAdd(builder, low, emit_intrinsic(emitter, "llvm.smax", 1, &i64, 2, (LLVMValueRef[]){to_line, zero}), "");
+  first = emit_intrinsic(emitter, "llvm.smin", 1, &i64, 2, (LLVMValueRef[]){first, high});
+  BranchFlow head = {.carried_count = 0};
+  branch_begin(emitter, &head, LLVMBuildICmp(builder, LLVMIntSLT, low, first, ""));
+  emit_vector_body(emitter, statement, low, first);
+  branch_end(emitter, &head);
+  LLVMValueRef tail = emit_tail(emitter, first, high);
+  BranchFlow ways = {.carried_count = 0};
+  branch_begin(emitter, &ways, is_past);
+  emitter->is_past_caches = emitter->has_gone_past = true;
+  emit_full_vectors(emitter, statement, first, tail);
+  emitter->is_past_caches = false;
+  branch_else(emitter, &ways);
+  emit_full_vectors(emitter, statement, first, tail);
+  branch_end(emitter, &ways);
+  BranchFlow rest = {.carried_count = 0};
+  branch_begin(emitter, &rest, LLVMBuildICmp(emitter->builder, LLVMIntSLT, tail, high, ""));
+  emit_vector_body(emitter, statement, tail, high);
+  branch_end(emitter, &rest);
+}
+
 static void emit_vector_loop(Emitter *emitter, const Statement *statement) {
   int64_t known = emit_constant_count(statement->low, statement->high), lanes = emitter->lanes;
   LLVMValueRef low = emit_scalar(emitter, statement->low), high = emit_scalar(emitter, statement->high);
@@ -109,18 +209,13 @@ static void emit_vector_loop(Emitter *emitter, const Statement *statement) {
     if (known != NONE) known %= together * lanes;
     if (known == 0) return;
   }
-  LLVMBuilderRef builder = emitter->builder;
-  LLVMTypeRef i64 = emitter->codegen->type_i64;
-  LLVMValueRef count = LLVMBuildNSWSub(builder, high, low, "");
-  count = emit_intrinsic(emitter, "llvm.smax", 1, &i64, 2, (LLVMValueRef[]){count, emit_constant(emitter, 0)});
-  LLVMValueRef full = LLVMBuildAnd(builder, count, emit_constant(emitter, -lanes), "");
-  LLVMValueRef tail = LLVMBuildNSWAdd(builder, low, full, "");
-  if (known == NONE || known >= lanes) {
-    LoopFlow loop = {.carried_count = 0};
-    loop_begin(emitter, &loop, low, tail, emit_constant(emitter, lanes));
-    emit_vector_body(emitter, statement, loop.index, NULL);
-    loop_end(emitter, &loop);
+  LLVMValueRef to_line = elements_to_line(emitter, statement, low);
+  if (to_line) {
+    emit_nontemporal_loop(emitter, statement, low, high, to_line);
+    return;
   }
+  LLVMValueRef tail = emit_tail(emitter, low, high);
+  if (known == NONE || known >= lanes) emit_full_vectors(emitter, statement, low, tail);
   if (known != NONE && known % lanes == 0) return;
   BranchFlow branch = {.carried_count = 0};
   branch_begin(emitter, &branch, LLVMBuildICmp(emitter->builder, LLVMIntSLT, tail, high, ""));
@@ -188,7 +283,7 @@ void emit_block(Emitter *emitter, const Statement *first) {
     case STATEMENT_IF: emit_if(emitter, statement); break;
     case STATEMENT_LET: emitter->locals[statement->local] = emit_expression(emitter, statement->value); break;
     case STATEMENT_STORE:
-      emit_store(emitter, statement->buffer, statement->indices, emit_expression(emitter, statement->value));
+      emit_store(emitter, statement, emit_expression(emitter, statement->value));
       break;
     case STATEMENT_REDUCE: emit_reduce(emitter, statement); break;
     case STATEMENT_TILE: emit_tile(emitter, statement); break;

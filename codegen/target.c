@@ -156,6 +156,16 @@ static int cache_bytes(int name, int otherwise) {
   return size > 0 && size < 1 << 30 ? (int)size : otherwise;
 }
 
+/* Of Linux' description of the first processor: what sysconf says may be the sum over all caches of the machine. */
+static int last_cache_bytes(int otherwise) {
+  int bytes = cache_bytes(_SC_LEVEL3_CACHE_SIZE, otherwise), described;
+  FILE *file = fopen("/sys/devices/system/cpu/cpu0/cache/index3/size", "r");
+  if (!file) return bytes;
+  if (fscanf(file, "%dK", &described) == 1 && described > 0 && described < 1 << 20) bytes = described << 10;
+  fclose(file);
+  return bytes;
+}
+
 static Machine probe_machine(Codegen *codegen, bool is_here) {
   const char *assembly = probe_assembly(codegen);
   Machine machine = {.lanes = 4, .registers = 16, .tile_rows = 4, .tile_vectors = 2, .l1_bytes = 32 << 10, .l2_bytes = 512 << 10};
@@ -170,9 +180,11 @@ static Machine probe_machine(Codegen *codegen, bool is_here) {
     machine.tile_rows = 8;
     machine.tile_vectors = 3;
   }
+  machine.last_cache_bytes = 32 << 20;
   if (is_here) {
     machine.l1_bytes = cache_bytes(_SC_LEVEL1_DCACHE_SIZE, machine.l1_bytes);
     machine.l2_bytes = cache_bytes(_SC_LEVEL2_CACHE_SIZE, machine.l2_bytes);
+    machine.last_cache_bytes = last_cache_bytes(machine.last_cache_bytes);
   }
   return machine;
 }

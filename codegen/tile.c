@@ -222,7 +222,7 @@ static void emit_result(Tile *tile, LLVMValueRef row, LLVMValueRef vector, bool 
     LLVMValueRef value = emit_as_vector(emitter, emit_expression(emitter, statement->value));
     result.value = emit_combine(emitter, REDUCE_SUM, TYPE_REAL, value, sum);
   }
-  emit_store(emitter, statement->buffer, statement->indices, result);
+  emit_store(emitter, statement, result);
   emit_leave_lanes(emitter);
 }
 

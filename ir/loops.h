@@ -94,7 +94,9 @@ struct Statement {
   LocalId local;
   const Expr *value;
 
-  /* STORE buffer[indices] = value */
+  /* STORE buffer[indices] = value. Nontemporal: where the buffer is larger than the caches can hold, past them: nothing reads it
+   * soon, so a line need not come from memory before it is written. Contiguous along the index of the vector loop around. */
+  bool is_nontemporal;
   BufferId buffer;
   int rank;
   const Expr **indices;

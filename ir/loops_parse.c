@@ -142,6 +142,7 @@ static const Expr **parse_place(KernelParser *parser, BufferId *out_buffer, int 
 
 static Statement *parse_store(KernelParser *parser) {
   Statement *store = statement_create(parser->kernel, STATEMENT_STORE);
+  store->is_nontemporal = reader_accept(&parser->reader, "nontemporal");
   store->indices = parse_place(parser, &store->buffer, &store->rank);
   reader_expect(&parser->reader, "=");
   store->value = expr_parse(&parser->exprs);

@@ -127,6 +127,7 @@ static void print_tile(const Printer *printer, ExprPrinter *exprs, const Stateme
 static void print_assignment(const Printer *printer, ExprPrinter *exprs, const Statement *statement) {
   Text *text = printer->text;
   if (statement->kind == STATEMENT_STORE) {
+    if (statement->is_nontemporal) text_add(text, "nontemporal ");
     expr_printer_access(exprs, statement->buffer, statement->rank, statement->indices, NULL, NULL);
   } else {
     if (statement->kind == STATEMENT_REDUCE && statement->is_vector) text_add(text, "vector ");

@@ -7,6 +7,7 @@ typedef struct Machine {
   int registers;  /* vector registers */
   int tile_rows, tile_vectors; /* register tile of a matrix product: rows by vectors */
   int l1_bytes, l2_bytes;      /* per core */
+  int last_cache_bytes;        /* of the cache next to memory, which cores share */
 } Machine;
 
 #endif

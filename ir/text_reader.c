@@ -256,7 +256,7 @@ bool name_is_plain(const char *name) {
                                       "of",     "symbol",   "index",  "tensor",   "buffer", "local", "program", "kernel",
                                       "for",    "parallel", "vector", "reversed", "if",     "let",   "reduce",  "barrier",
                                       "tile",   "row",      "column", "depth",    "from",   "below", "by",      "batch",
-                                      "shared", "before",   "after",  "axis",     "port",   "slots",  "ignored"};
+                                      "shared", "before",   "after",  "axis",     "port",   "slots", "ignored", "nontemporal"};
   if (!name_is_word(name)) return false;
   for (size_t n = 0; n < sizeof words / sizeof *words; n++)
     if (!strcmp(name, words[n])) return false;

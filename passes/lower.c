@@ -321,6 +321,7 @@ Kernel *lower_program(Arena *arena, const Program *program, EntryKind entry, Pas
   flush_group(&lowering);
   lowering.kernel->body = body.first;
   remove_dead_stores(lowering.kernel);
+  if (context->optimisation > 0) mark_nontemporal_stores(lowering.kernel);
   plan_memory(lowering.kernel);
   return lowering.kernel;
 }

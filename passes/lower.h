@@ -89,7 +89,7 @@ typedef struct OpenLoop {
 } OpenLoop;
 
 /* A value that the group being built has in a local. */
-enum { MAP_CHUNK = 256 }; /* elements of the innermost axis in one item of parallel work: a few cache lines times a few cycles */
+enum { MAP_CHUNK = 1024 }; /* elements of the innermost axis in one item of parallel work: enough that finding their place costs nothing beside */
 
 typedef struct Forwarded {
   TensorId tensor;
@@ -279,5 +279,7 @@ bool choose_lanes(Lowering *lowering, const Unit *unit, int count, const int *ax
 void plan_memory(Kernel *kernel);
 /* Removes stores to workspace buffers that nothing loads. */
 void remove_dead_stores(Kernel *kernel);
+/* Of results that the kernel does not read. */
+void mark_nontemporal_stores(Kernel *kernel);
 
 #endif

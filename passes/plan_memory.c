@@ -181,3 +181,59 @@ void remove_dead_stores(Kernel *kernel) {
   mark_statements(kernel->body, is_loaded);
   kernel->body = without_stores(kernel, kernel->body, is_loaded);
 }
+
+/* ---- stores past the caches ---------------------------------------------------------------------------------------- */
+
+enum { FEWEST_ELEMENTS = 1 << 20 }; /* a buffer of fewer fits in caches */
+
+static bool may_be_large(const Buffer *buffer) {
+  int64_t elements = 1;
+  for (int n = 0; n < buffer->rank; n++)
+    if (buffer->shape[n].symbol != NONE || __builtin_mul_overflow(elements, buffer->shape[n].constant, &elements)) return true;
+  return elements >= FEWEST_ELEMENTS;
+}
+
+/* One element after the other in memory, as the index grows. */
+static bool is_contiguous(const Buffer *buffer, const Statement *store, IndexId index) {
+  int last = buffer->rank ? buffer->order[buffer->rank - 1] : NONE;
+  for (int n = 0; n < buffer->rank; n++) {
+    Affine affine;
+    if (!expr_uses_index(store->indices[n], index)) continue;
+    if (n != last || buffer->is_folded[n] || !expr_affine(store->indices[n], &affine) || affine_coefficient(&affine, false, index) != 1) return false;
+  }
+  return last != NONE && expr_uses_index(store->indices[last], index);
+}
+
+static bool is_straight(const Statement *statement) {
+  for (; statement; statement = statement->next)
+    if (statement->kind != STATEMENT_LET && statement->kind != STATEMENT_STORE) return false;
+  return true;
+}
+
+static bool is_large_result(const Buffer *buffer) {
+  bool is_result = buffer->home == HOME_OUTPUT || buffer->home == HOME_INPUT_GRADIENT || buffer->home == HOME_PARAMETER_GRADIENT;
+  return is_result && buffer->type == TYPE_REAL && may_be_large(buffer);
+}
+
+static void mark_loop(const Kernel *kernel, const Statement *loop, const bool *is_loaded) {
+  if (!is_straight(loop->body)) return;
+  for (Statement *store = loop->body; store; store = store->next) {
+    if (store->kind != STATEMENT_STORE) continue;
+    const Buffer *buffer = &kernel->buffers[store->buffer];
+    store->is_nontemporal = !is_loaded[store->buffer] && is_large_result(buffer) && is_contiguous(buffer, store, loop->index);
+  }
+}
+
+static void mark_loops(const Kernel *kernel, Statement *statement, const bool *is_loaded) {
+  for (; statement; statement = statement->next) {
+    mark_loops(kernel, statement->body, is_loaded);
+    mark_loops(kernel, statement->otherwise, is_loaded);
+    if (statement->kind == STATEMENT_LOOP && statement->loop_kind == LOOP_VECTOR) mark_loop(kernel, statement, is_loaded);
+  }
+}
+
+void mark_nontemporal_stores(Kernel *kernel) {
+  bool *is_loaded = ARENA_ARRAY(kernel->arena, bool, kernel->buffer_count);
+  mark_statements(kernel->body, is_loaded);
+  mark_loops(kernel, kernel->body, is_loaded);
+}

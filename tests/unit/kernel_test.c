@@ -354,6 +354,31 @@ static void private_buffers_do_not_meet(void **state) {
   }
 }
 
+/* Results larger than the caches, which begin and end anywhere in a line of them, so the stores are masked at both ends of a row. */
+static void stores_past_the_caches(void **state) {
+  (void)state;
+  enum { ROWS = 3, WIDTH = 8 << 20, ROOM = 64 };
+  float *x = calloc((size_t)ROWS * WIDTH + ROOM, sizeof *x), *y = calloc((size_t)ROWS * WIDTH + ROOM, sizeof *y), *z = calloc((size_t)ROWS * WIDTH + ROOM, sizeof *z);
+  if (!x || !y || !z) fail_msg("no memory");
+  for (int n = 0; n < ROWS * WIDTH; n++) x[n] = (float)(n % 8191);
+  KernelRun run = kernel_run_begin(
+      "kernel forward { symbol N: length index r, i in 0 .. N buffer x: real[3, N] input 0 buffer y: real[3, N] output 0 buffer z: real[3, N] output 1\n"
+      "parallel r in 0 .. 3 { vector i in 0 .. N { nontemporal y[r, i] = x[r, i] + 1.0 nontemporal z[r, i] = x[r, i] - 1.0 } } }",
+      NULL, 2);
+  for (int shift = 0; shift < 3; shift++) {
+    int64_t width = WIDTH - shift * 7;
+    float *from = y + shift * 5, *other = z + shift * (shift == 1 ? 5 : 6); /* lines of both begin together, and do not */
+    from[ROWS * width] = SENTINEL;
+    if (shift) from[-1] = SENTINEL;
+    kernel_run(&run, NULL, &width, (void *[]){x, from, other}, 0, 1);
+    for (int64_t n = 0; n < ROWS * width; n++)
+      if (from[n] != x[n] + 1 || other[n] != x[n] - 1) fail_msg("element %d is %g and %g, shifted by %d", (int)n, (double)from[n], (double)other[n], shift);
+    if (from[ROWS * width] != SENTINEL || (shift && from[-1] != SENTINEL)) fail_msg("stored outside, shifted by %d", shift);
+  }
+  kernel_run_end(&run);
+  free(x), free(y), free(z);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(vector_loop_stops_at_its_end),
@@ -362,6 +387,7 @@ int main(void) {
       cmocka_unit_test(reductions_both_ways),
       cmocka_unit_test(reductions_over_a_part),
       cmocka_unit_test(threads_agree),
+      cmocka_unit_test(stores_past_the_caches),
       cmocka_unit_test(tiles_and_their_edges),
       cmocka_unit_test(private_buffers_do_not_meet),
   };
