@@ -1,4 +1,4 @@
-/* optimizer.c - two passes over the arenas: the norm, then everything else fused.
+/* optimizer.c - two passes over the arenas: the norm, then everything else fused; one pass where nothing depends on the norm.
  *
  * The passes over memory are compiled for each width of vectors, as a square root and a quotient for each parameter would otherwise
  * take longer than memory does. Products and sums are kept apart, so every width gives the same bits.
@@ -15,7 +15,7 @@
 #include "runtime/internal.h"
 #include "seqrt/threads.h"
 
-enum { BLOCK_ELEMENTS = 8192, LANES = 16 };
+enum { BLOCK_ELEMENTS = 8192, PIECE_ELEMENTS = 512, LANES = 16 };
 
 /* A piece of one slot. */
 typedef struct Block {
@@ -132,6 +132,7 @@ seqrt_code seqrt_optimizer_create(seqrt_parameters *parameters, const seqrt_opti
 typedef struct Step {
   seqrt_optimizer *optimizer;
   const float *gradients;
+  bool has_norm; /* it was found before; else together with the update */
   float clip;
   float decay_factor; /* AdamW: what is left of the parameter */
   float beta1, beta1_rest, beta2, beta2_rest;
@@ -156,18 +157,24 @@ typedef struct Step {
 #define INLINE_BODY static inline
 #endif
 
-INLINE_BODY double sum_of_squares_body(const float *values, int64_t count) {
-  double lanes[LANES] = {0};
+/* All pieces of a block but the last are multiples of LANES. */
+INLINE_BODY void add_squares_body(double *sums, const float *values, int64_t count) {
+  double lanes[LANES];
+  memcpy(lanes, sums, sizeof lanes);
   int64_t n = 0;
   for (; n + LANES <= count; n += LANES)
     for (int lane = 0; lane < LANES; lane++) lanes[lane] += (double)values[n + lane] * (double)values[n + lane];
   for (int lane = 0; n < count; n++, lane++) lanes[lane] += (double)values[n] * (double)values[n];
+  memcpy(sums, lanes, sizeof lanes);
+}
+
+FOR_EACH_WIDTH(void, add_squares, (double *sums, const float *values, int64_t count), (sums, values, count))
+
+static double sum_of_lanes(double *lanes) {
   for (int width = LANES / 2; width; width /= 2)
     for (int lane = 0; lane < width; lane++) lanes[lane] += lanes[lane + width];
   return lanes[0];
 }
-
-FOR_EACH_WIDTH(double, sum_of_squares, (const float *values, int64_t count), (values, count))
 
 INLINE_BODY void update_adamw_body(const Step *given, float kept, int64_t count, float *restrict p, float *restrict m, float *restrict v,
                                    const float *restrict gradients) {
@@ -205,22 +212,37 @@ static void norm_share(void *argument, int32_t thread, int32_t thread_count) {
   const Step *step = argument;
   struct seqrt_optimizer_plan *plan = step->optimizer->plan;
   int64_t i, end;
-  for (share_of_blocks(plan->count, thread, thread_count, &i, &end); i < end; i++)
-    plan->sums[i] = sum_of_squares(step->gradients + plan->blocks[i].offset, plan->blocks[i].count);
+  for (share_of_blocks(plan->count, thread, thread_count, &i, &end); i < end; i++) {
+    double lanes[LANES] = {0};
+    add_squares(lanes, step->gradients + plan->blocks[i].offset, plan->blocks[i].count);
+    plan->sums[i] = sum_of_lanes(lanes);
+  }
+}
+
+/* One element after the other of a piece, which stays in the nearest cache between what is done with it. */
+static void update_piece(const Step *step, const Block *block, int64_t offset, int64_t count) {
+  const seqrt_optimizer *optimizer = step->optimizer;
+  float *p = optimizer->parameters->arena + offset, *m = optimizer->first->arena + offset;
+  const float *g = step->gradients + offset;
+  if (optimizer->options.kind == SEQRT_ADAMW)
+    update_adamw(step, block->decays ? step->decay_factor : 1, count, p, m, optimizer->second->arena + offset, g);
+  else update_sgd(step, block->decays ? step->decay : 0, count, p, m, g);
 }
 
 static void update_share(void *argument, int32_t thread, int32_t thread_count) {
   const Step *step = argument;
-  seqrt_optimizer *optimizer = step->optimizer;
-  bool is_adamw = optimizer->options.kind == SEQRT_ADAMW;
+  struct seqrt_optimizer_plan *plan = step->optimizer->plan;
   int64_t i, end;
-  for (share_of_blocks(optimizer->plan->count, thread, thread_count, &i, &end); i < end; i++) {
-    const Block *block = &optimizer->plan->blocks[i];
-    float *p = optimizer->parameters->arena + block->offset, *m = optimizer->first->arena + block->offset;
-    const float *g = step->gradients + block->offset;
-    if (is_adamw)
-      update_adamw(step, block->decays ? step->decay_factor : 1, block->count, p, m, optimizer->second->arena + block->offset, g);
-    else update_sgd(step, block->decays ? step->decay : 0, block->count, p, m, g);
+  for (share_of_blocks(plan->count, thread, thread_count, &i, &end); i < end; i++) {
+    const Block *block = &plan->blocks[i];
+    double lanes[LANES] = {0};
+    int64_t piece = step->has_norm ? BLOCK_ELEMENTS : PIECE_ELEMENTS;
+    for (int64_t first = 0; first < block->count; first += piece) {
+      int64_t left = block->count - first, count = left < piece ? left : piece, offset = block->offset + first;
+      if (!step->has_norm) add_squares(lanes, step->gradients + offset, count);
+      update_piece(step, block, offset, count);
+    }
+    if (!step->has_norm) plan->sums[i] = sum_of_lanes(lanes);
   }
 }
 
@@ -239,20 +261,33 @@ static void prepare_step(Step *step, const seqrt_optimizer_options *options, int
   step->rate = (float)rate;
 }
 
+static double norm_of_blocks(const struct seqrt_optimizer_plan *plan) {
+  double sum = 0;
+  for (int64_t i = 0; i < plan->count; i++) sum += plan->sums[i];
+  return sqrt(sum);
+}
+
+static seqrt_code fail_norm(double norm, double *out_norm, seqrt_error *error) {
+  if (out_norm) *out_norm = norm;
+  return runtime_fail(error, SEQRT_OUT_OF_RANGE, "optimizer: the norm of the gradients is %g: training diverged", norm);
+}
+
 seqrt_code seqrt_optimizer_step(seqrt_optimizer *optimizer, const seqrt_parameters *gradients, double learning_rate,
                                 const seqrt_context *context, double *out_norm, seqrt_error *error) {
   if (!optimizer || !gradients || gradients->model != optimizer->parameters->model)
     return runtime_fail(error, SEQRT_INVALID_ARGUMENT, "optimizer: no gradients, or those of another model");
-  Step step = {.optimizer = optimizer, .gradients = gradients->arena};
-  seqrt_parallel(context, norm_share, &step);
-  double sum = 0;
-  for (int64_t i = 0; i < optimizer->plan->count; i++) sum += optimizer->plan->sums[i];
-  double norm = sqrt(sum);
-  if (out_norm) *out_norm = norm;
-  if (!isfinite(norm))
-    return runtime_fail(error, SEQRT_OUT_OF_RANGE, "optimizer: the norm of the gradients is %g: training diverged", norm);
+  Step step = {.optimizer = optimizer, .gradients = gradients->arena, .has_norm = optimizer->options.clip_norm > 0};
+  double norm = 0;
+  if (step.has_norm) {
+    seqrt_parallel(context, norm_share, &step);
+    norm = norm_of_blocks(optimizer->plan);
+    if (!isfinite(norm)) return fail_norm(norm, out_norm, error);
+  }
   seqrt_parameters_unpack(optimizer->parameters);
   prepare_step(&step, &optimizer->options, ++optimizer->steps, learning_rate, norm);
   seqrt_parallel(context, update_share, &step);
+  if (!step.has_norm) norm = norm_of_blocks(optimizer->plan);
+  if (!isfinite(norm)) return fail_norm(norm, out_norm, error);
+  if (out_norm) *out_norm = norm;
   return SEQRT_OK;
 }

@@ -103,6 +103,10 @@ static void optimizer_refuses(void **state) {
   assert_int_equal(seqrt_optimizer_step(optimizer, gradients, 1, NULL, NULL, &error), SEQRT_OUT_OF_RANGE);
   assert_true(parameters->slots[1][2] == 0 && optimizer->steps == 0);
   seqrt_optimizer_destroy(optimizer);
+  options.clip_norm = 0;
+  assert_int_equal(seqrt_optimizer_create(parameters, &options, &optimizer, &error), SEQRT_OK);
+  assert_int_equal(seqrt_optimizer_step(optimizer, gradients, 1, NULL, NULL, &error), SEQRT_OUT_OF_RANGE);
+  seqrt_optimizer_destroy(optimizer);
   seqrt_parameters_destroy(parameters);
   seqrt_parameters_destroy(gradients);
 }

@@ -44,7 +44,8 @@ seqrt_code seqrt_optimizer_create(seqrt_parameters *parameters, const seqrt_opti
 void seqrt_optimizer_destroy(seqrt_optimizer *optimizer);
 
 /* One step. `gradients` has the slots of the same model and is not changed; `context` may be NULL; `out_norm`, which may
- * be NULL, gets the norm before clipping. A norm that is not finite is SEQRT_OUT_OF_RANGE, and nothing is changed. */
+ * be NULL, gets the norm before clipping. A norm that is not finite is SEQRT_OUT_OF_RANGE; with clipping
+ * nothing is changed then, without it the norm is known only when everything is. */
 seqrt_code seqrt_optimizer_step(seqrt_optimizer *optimizer, const seqrt_parameters *gradients, double learning_rate,
                                 const seqrt_context *context, double *out_norm, seqrt_error *out_error);
 
