@@ -299,19 +299,32 @@ static void lower_nodes(Lowering *lowering, const ScheduleNode *nodes) {
   }
 }
 
+/* The order of execution, and what is taken together; NULL after errors, or where there is nothing to do. */
+static ScheduleNode *plan_order(Lowering *lowering, EntryKind entry) {
+  Program *own = lowering->program;
+  ScheduleNode *schedule = schedule_create(own, lowering->context->diagnostics);
+  if (!schedule && diagnostics_error_count(lowering->context->diagnostics)) return NULL;
+  plan_reverses(lowering, &schedule);
+  lowering->kernel = kernel_create(lowering->arena, entry, own);
+  for (int n = 0; n < own->index_count; n++)
+    kernel_add_index(lowering->kernel, own->indices[n].name, own->indices[n].low, own->indices[n].high);
+  plan_storage(lowering, schedule);
+  choose_reverse_layouts(lowering);
+  plan_sweeps(lowering, schedule);
+  return schedule_put_carries_last(own, plan_bands(lowering, schedule));
+}
+
+const int *lower_plan(Program *program, PassContext *context, const ScheduleNode **out_schedule) {
+  Lowering lowering = {.arena = program->arena, .program = program, .context = context};
+  *out_schedule = plan_order(&lowering, ENTRY_GRADIENT);
+  return lowering.band_rows;
+}
+
 Kernel *lower_program(Arena *arena, const Program *program, EntryKind entry, PassContext *context) {
   Program *own = program_clone(arena, program);
-  ScheduleNode *schedule = schedule_create(own, context->diagnostics);
-  if (!schedule && diagnostics_error_count(context->diagnostics)) return NULL;
   Lowering lowering = {.arena = arena, .program = own, .context = context};
-  plan_reverses(&lowering, &schedule);
-  lowering.kernel = kernel_create(arena, entry, own);
-  for (int n = 0; n < own->index_count; n++)
-    kernel_add_index(lowering.kernel, own->indices[n].name, own->indices[n].low, own->indices[n].high);
-  plan_storage(&lowering, schedule);
-  choose_reverse_layouts(&lowering);
-  plan_sweeps(&lowering, schedule);
-  schedule = schedule_put_carries_last(own, plan_bands(&lowering, schedule));
+  ScheduleNode *schedule = plan_order(&lowering, entry);
+  if (diagnostics_error_count(context->diagnostics)) return NULL;
   plan_halos(&lowering, schedule);
   plan_wanted(&lowering);
   Block body = {0};

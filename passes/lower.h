@@ -227,6 +227,8 @@ typedef struct Nest {
 } Nest;
 Statement *parallel_nest(Lowering *lowering, int count, const IndexId *loops, int64_t chunk, const Expr **out_low, const Expr **out_high,
                          Statement **out_innermost);
+/* Only the plan: the order, and by tensor, what of it is kept, as band_rows. NULL after errors. The program gets indices for loops. */
+const int *lower_plan(Program *program, PassContext *context, const ScheduleNode **out_schedule);
 void flush_group(Lowering *lowering);
 Statement *group_nest(Lowering *lowering); /* lower_map.c: the stage of the group */
 /* Lets the maps of the group join the product before them; false where they can't. */
@@ -251,6 +253,8 @@ Statement *reduction_of(Lowering *lowering, const Unit *unit, LocalId local, con
 void plan_sweeps(Lowering *lowering, const ScheduleNode *schedule);
 /* plan_band.c: after plan_sweeps; puts the equations of a band side by side. */
 ScheduleNode *plan_bands(Lowering *lowering, ScheduleNode *schedule);
+/* A reduction of a row of something, so that it needs no other than its own. */
+bool is_row_reduction(const Program *program, int equation);
 /* lower_band.c: all equations of the band that begins with this node. */
 void lower_band(Lowering *lowering, const Band *band);
 /* The axis of the rows in the target of the equation at hand. */

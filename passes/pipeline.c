@@ -5,7 +5,7 @@
  *         |-- forward:   outputs, the objective and states, each where it is wanted
  *         |-- gradient:  differentiate .......... `gradient`: what the interpreter runs for gradients
  *         '-- initial:   the state before the first step
- *       each: carry, isolate, then simplify .. order_sums, then lower to a kernel
+ *       each: carry, isolate, then simplify .. hoist, in a gradient recompute, then lower to a kernel
  */
 #include "passes/pipeline.h"
 
@@ -106,6 +106,7 @@ static void optimise(Runner *runner, const char *what, Program *program) {
   run(runner, "reciprocal", what, program);
   run(runner, "common", what, program);
   run(runner, "order_sums", what, program);
+  run(runner, "split_sums", what, program);
   run(runner, "dead", what, program);
   run(runner, "base_two", what, program);
   run(runner, "hoist", what, program); /* after the others have made expressions small */
@@ -120,6 +121,7 @@ static bool prepare(Runner *runner, Program *program, EntryKind entry, bool has_
   if (has_step && entry != ENTRY_INITIAL) run(runner, "carry", what, program);
   run(runner, "isolate", what, program);
   optimise(runner, what, program);
+  if (entry == ENTRY_GRADIENT) run(runner, "recompute", what, program); /* after all that would merge it again */
   return !runner->is_stopped && !diagnostics_error_count(runner->context.diagnostics);
 }
 

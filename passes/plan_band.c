@@ -154,13 +154,11 @@ static void gather_members(Plan *plan, int first) {
   }
 }
 
-static bool is_row_reduction(const Plan *plan, int equation);
-
 /* It may be done row by row along with others; a product of matrices that is kept whole is faster by itself. */
 static bool may_join(const Plan *plan, int equation) {
   const Equation *e = &plan->program->equations[equation];
   return !plan->lowering->is_readout[equation] &&
-         (plan->is_candidate[e->target] || e->reduce == REDUCE_NONE || is_row_reduction(plan, equation));
+         (plan->is_candidate[e->target] || e->reduce == REDUCE_NONE || is_row_reduction(plan->program, equation));
 }
 
 /* What stands between and needs a member is needed by none, or is a member too (`joins`: or becomes one). False when it can't be one. */
@@ -315,7 +313,7 @@ static bool find_shared(Plan *plan) {
 enum { LONG_ROW = 64 };
 
 typedef struct RowRead {
-  const Plan *plan;
+  const Program *program;
   const Equation *equation;
   bool found;      /* a read that has all indices of the target, and more */
   bool is_aligned; /* every read of `of` has the same indices as `of` is defined with, from the target */
@@ -326,7 +324,7 @@ static void find_row_read(void *context, const Expr *expr) {
   RowRead *row = context;
   if (expr->op != OP_READ) return;
   const Equation *equation = row->equation;
-  int rank = row->plan->program->tensors[equation->target].rank, used = 0;
+  int rank = row->program->tensors[equation->target].rank, used = 0;
   bool is_reduced = false;
   for (int n = 0; n < rank; n++)
     for (int k = 0; k < expr->arg_count; k++)
@@ -336,17 +334,16 @@ static void find_row_read(void *context, const Expr *expr) {
       }
   for (int n = 0; n < equation->reduce_count; n++)
     for (int k = 0; k < expr->arg_count; k++) {
-      Size extent = row->plan->program->tensors[expr->id].shape[k];
+      Size extent = row->program->tensors[expr->id].shape[k];
       is_reduced |= expr_is_index(expr->args[k], equation->reduce_indices[n]) && (extent.symbol != NONE || extent.constant >= LONG_ROW);
     }
   row->found |= used == rank && is_reduced;
 }
 
-/* A reduction of a row of something, so that it needs no other than its own. */
-static bool is_row_reduction(const Plan *plan, int equation) {
-  const Equation *e = &plan->program->equations[equation];
-  if (e->reduce == REDUCE_NONE || !plan->program->tensors[e->target].rank) return false;
-  RowRead row = {.plan = plan, .equation = e};
+bool is_row_reduction(const Program *program, int equation) {
+  const Equation *e = &program->equations[equation];
+  if (e->reduce == REDUCE_NONE || !program->tensors[e->target].rank) return false;
+  RowRead row = {.program = program, .equation = e};
   expr_visit(e->body, find_row_read, &row);
   return row.found;
 }
@@ -356,7 +353,7 @@ static void find_alignment(void *context, const Expr *expr) {
   if (expr->op != OP_READ || expr->id != row->of) return;
   row->found = true;
   row->is_aligned &= !expr->outside;
-  int rank = row->plan->program->tensors[row->equation->target].rank;
+  int rank = row->program->tensors[row->equation->target].rank;
   for (int k = 0; k < expr->arg_count; k++) {
     bool is_own = false;
     for (int n = 0; n < rank; n++) is_own |= expr_is_index(expr->args[k], row->equation->indices[n]);
@@ -366,7 +363,7 @@ static void find_alignment(void *context, const Expr *expr) {
 
 /* It reads what a row is reduced to, at its own row throughout. */
 static bool follows_row(const Plan *plan, int equation, TensorId reduced) {
-  RowRead row = {.plan = plan, .equation = &plan->program->equations[equation], .is_aligned = true, .of = reduced};
+  RowRead row = {.program = plan->program, .equation = &plan->program->equations[equation], .is_aligned = true, .of = reduced};
   equation_visit(row.equation, find_alignment, &row);
   return row.found && row.is_aligned;
 }
@@ -410,7 +407,7 @@ static void plan_rows(Plan *plan, bool *is_tried) {
   memset(plan->is_member, 0, sizeof *plan->is_member * (size_t)program->equation_count);
   for (const ScheduleNode *node = plan->nodes; node; node = node->next) {
     int n = node->equation;
-    if (n == NONE || is_tried[n] || plan->position[n] == NONE || plan->lowering->band_of[n] != NONE || !is_row_reduction(plan, n)) continue;
+    if (n == NONE || is_tried[n] || plan->position[n] == NONE || plan->lowering->band_of[n] != NONE || !is_row_reduction(program, n)) continue;
     gather_row(plan, n);
     for (int m = 0; m < program->equation_count; m++) is_tried[m] |= plan->is_member[m];
     order_members(plan);

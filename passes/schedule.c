@@ -312,47 +312,11 @@ ScheduleNode *schedule_put_carries_last(const Program *program, ScheduleNode *sc
   return first;
 }
 
-/* Of fixed size, and made of nothing that changes within a call. */
-static void find_changing(void *context, const Expr *expr) {
-  const bool **is_fixed = context;
-  if (*is_fixed && ((expr->op == OP_READ && !(*is_fixed)[expr->id]) || expr->op == OP_SYMBOL)) *is_fixed = NULL;
-}
-
-static bool is_fixed_equation(const Program *program, int number, const bool *is_fixed) {
-  const Equation *equation = &program->equations[number];
-  for (int n = 0; n < program->tensors[equation->target].rank; n++)
-    if (program->tensors[equation->target].shape[n].symbol != NONE) return false;
-  for (int n = 0; n < equation->reduce_count; n++)
-    if (program->indices[equation->reduce_indices[n]].high.symbol != NONE) return false;
-  const bool *found = is_fixed;
-  const Expr *parts[] = {equation->value, equation->guard, equation->body};
-  for (int n = 0; n < 3 && found; n++)
-    if (parts[n]) expr_visit(parts[n], find_changing, &found);
-  return found != NULL;
-}
-
-/* What depends on parameters alone comes first: then it is there wherever it is wanted, and what belongs together is not torn apart. */
-static ScheduleNode *put_fixed_first(const Program *program, ScheduleNode *schedule) {
-  bool *is_fixed = ARENA_ARRAY(program->arena, bool, program->tensor_count);
-  for (int n = 0; n < program->port_count; n++) is_fixed[program->ports[n].tensor] = program->ports[n].kind == PORT_PARAMETER;
-  ScheduleNode *first = NULL, **tail = &first, *rest = NULL, **rest_tail = &rest;
-  for (ScheduleNode *node = schedule; node; node = node->next) {
-    bool is_first = node->equation != NONE && is_fixed_equation(program, node->equation, is_fixed);
-    if (is_first) is_fixed[program->equations[node->equation].target] = true;
-    ScheduleNode ***end = is_first ? &tail : &rest_tail;
-    **end = node;
-    *end = &node->next;
-  }
-  *rest_tail = NULL;
-  *tail = rest;
-  return first;
-}
-
 ScheduleNode *schedule_create(Program *program, Diagnostics *diagnostics) {
   Scheduler scheduler = {.program = program, .diagnostics = diagnostics};
   collect_edges(&scheduler);
   bool *is_member = ARENA_ARRAY(program->arena, bool, program->equation_count);
   for (int n = 0; n < program->equation_count; n++) is_member[n] = true;
   ScheduleNode *schedule = schedule_members(&scheduler, is_member);
-  return scheduler.failed ? NULL : schedule_put_carries_last(program, put_fixed_first(program, schedule));
+  return scheduler.failed ? NULL : schedule_put_carries_last(program, schedule_sink(program, schedule));
 }

@@ -21,6 +21,9 @@ struct ScheduleNode {
  * Indices for the loops are added to the program. */
 ScheduleNode *schedule_create(Program *program, Diagnostics *diagnostics);
 
+/* sink.c: moves steps into the loop that alone needs them, where a turn of it needs a turn of theirs. Part of schedule_create. */
+ScheduleNode *schedule_sink(Program *program, ScheduleNode *schedule);
+
 /* What a call leaves for the next may lie where the call before left it: it is written after all reads of that. So it is after
  * schedule_create; whoever moves nodes does it again. */
 ScheduleNode *schedule_put_carries_last(const Program *program, ScheduleNode *schedule);

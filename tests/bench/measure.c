@@ -97,7 +97,7 @@ static double token_count(const Work *work) { return work->tokens ? (double)work
 static void plan_runs(Entrant *entrant, double ms) {
   double count = ms > 0 ? RUN_MS / ms + 1 : LARGEST_COUNT;
   entrant->count = count > LARGEST_COUNT ? LARGEST_COUNT : (int)count;
-  entrant->turns = ms > SLOW_MS ? 1 : ms > SLOW_MS / 4 ? 3 : 5;
+  entrant->turns = ms > SLOW_MS ? 2 : ms > SLOW_MS / 4 ? 3 : 5;
 }
 
 /* A call that nobody times, and one that says how long it takes: the first of a peer may compile. False when there are to be no turns. */
@@ -110,8 +110,10 @@ static bool enter(Entrant *entrant, const char *setup, double tokens) {
     start = seconds_now();
     if (!participant_ask(entrant->participant, "run 1", "ms", entrant->limit, &time, reason)) return false;
   }
-  if (time.ms > SLOW_MS) times_add(entrant->times, time.ms / tokens, time.processor_ms / tokens);
-  if (time.ms > 5 * SLOW_MS) return false; /* the one call there is must do */
+  if (time.ms > 5 * SLOW_MS) { /* the one call there is must do */
+    times_add(entrant->times, time.ms / tokens, time.processor_ms / tokens);
+    return false;
+  }
   plan_runs(entrant, time.ms);
   entrant->used = time.ms < SLOW_MS ? 0 : seconds_now() - start;
   return true;
