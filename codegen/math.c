@@ -64,11 +64,6 @@ LLVMValueRef emit_exp2(Emitter *emitter, LLVMValueRef x) {
   return scale_by_power(emitter, power, exponent);
 }
 
-/* For what adds errors of its own. */
-static LLVMValueRef exact_exp(Emitter *emitter, LLVMValueRef x) {
-  return math_has_tables(emitter, x) ? table_exp_exact(emitter, x) : emit_exp(emitter, x);
-}
-
 /* At most 1.6 ulp. Computed in halves, as 2^n may be out of range: 2 (2^(n-1) (exp(r) - 1) + (2^(n-1) - 1/2)), exact for n = 0. */
 LLVMValueRef emit_expm1(Emitter *emitter, LLVMValueRef x) {
   Reduced reduced = reduce_exponent(emitter, math_clamp(emitter, x, -30, 89));
@@ -97,7 +92,7 @@ LLVMValueRef emit_tanh(Emitter *emitter, LLVMValueRef x) {
 
 /* At most 1.8 ulp. With e = exp(x) and s the smaller of e and 1: s - s s / (1 + e), so that small results are exact too. */
 LLVMValueRef emit_sigmoid(Emitter *emitter, LLVMValueRef x) {
-  LLVMValueRef e = exact_exp(emitter, x), start = math_at_most(emitter, e, 1);
+  LLVMValueRef e = emit_exp(emitter, x), start = math_at_most(emitter, e, 1);
   LLVMValueRef quotient = LLVMBuildFDiv(emitter->builder, start, math_add(emitter, e, math_number(emitter, x, 1)), "");
   return emit_multiply_add(emitter, LLVMBuildFNeg(emitter->builder, start, ""), quotient, start);
 }
@@ -170,7 +165,7 @@ LLVMValueRef emit_log1p(Emitter *emitter, LLVMValueRef x) {
 LLVMValueRef emit_log1p_of_exp(Emitter *emitter, LLVMValueRef x) {
   static const double coefficients[] = {-3.31852981e-3, 2.02048402e-2, -5.76649159e-2, 1.06806032e-1, -1.53554246e-1,
                                         1.96954101e-1,  -2.49585897e-1, 3.33305120e-1, -4.99999315e-1};
-  LLVMValueRef e = exact_exp(emitter, x);
+  LLVMValueRef e = emit_exp(emitter, x);
   return emit_multiply_add(emitter, math_polynomial(emitter, e, 9, coefficients), math_mul(emitter, e, e), e);
 }
 

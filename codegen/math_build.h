@@ -31,7 +31,6 @@ LLVMValueRef math_compare(Emitter *emitter, LLVMRealPredicate predicate, LLVMVal
 /* ---- math_table.c */
 bool math_has_tables(const Emitter *emitter, LLVMValueRef x); /* the processor has what the functions below take, and x its width */
 LLVMValueRef table_exp(Emitter *emitter, LLVMValueRef x);
-LLVMValueRef table_exp_exact(Emitter *emitter, LLVMValueRef x);
 LLVMValueRef table_exp2(Emitter *emitter, LLVMValueRef x);
 LLVMValueRef table_tanh(Emitter *emitter, LLVMValueRef x);
 LLVMValueRef table_erf(Emitter *emitter, LLVMValueRef x);

@@ -54,8 +54,8 @@ static LLVMValueRef power_of_sixteenths(Emitter *emitter, LLVMValueRef shifted, 
   return scale_by_power(emitter, emit_multiply_add(emitter, power, rest, power), n);
 }
 
-/* Six multiplications; what else there is runs beside them on the processors that have these vectors. */
-static LLVMValueRef exp_by_table(Emitter *emitter, LLVMValueRef x, bool is_exact) {
+/* At most 0.6 ulp. Six multiplications; what else there is runs beside them on the processors that have these vectors. */
+LLVMValueRef table_exp(Emitter *emitter, LLVMValueRef x) {
   static const double coefficients[] = {1.6666960501e-1, 5.0001469177e-1, 1};
   x = math_clamp(emitter, x, -110, 90);
   LLVMValueRef magic = math_number(emitter, x, sixteenths_magic);
@@ -63,14 +63,8 @@ static LLVMValueRef exp_by_table(Emitter *emitter, LLVMValueRef x, bool is_exact
   LLVMValueRef n = math_sub(emitter, shifted, magic);
   LLVMValueRef r = emit_multiply_add(emitter, n, math_number(emitter, x, -0.693359375), x);
   r = emit_multiply_add(emitter, n, math_number(emitter, x, 2.12194440054690583e-4), r);
-  return power_of_sixteenths(emitter, shifted, n, r, math_polynomial(emitter, r, 3, coefficients), is_exact);
+  return power_of_sixteenths(emitter, shifted, n, r, math_polynomial(emitter, r, 3, coefficients), true);
 }
-
-/* At most 1.1 ulp */
-LLVMValueRef table_exp(Emitter *emitter, LLVMValueRef x) { return exp_by_table(emitter, x, false); }
-
-/* At most 0.6 ulp */
-LLVMValueRef table_exp_exact(Emitter *emitter, LLVMValueRef x) { return exp_by_table(emitter, x, true); }
 
 /* At most 1.1 ulp. Nothing is lost in r, as there is in exp. */
 LLVMValueRef table_exp2(Emitter *emitter, LLVMValueRef x) {
