@@ -3,6 +3,7 @@
 
 enum {
   PANELS_PER_PASS = 4, /* column panels that one item of work takes through all passes, at most */
+  FEWEST_TILES = 2,    /* row tiles of an item, so that a panel of B is used more than once */
   ITEMS = 16,          /* at least, where there are so many panels: two, four or eight threads share them out evenly */
   TILES_WITH_MAPS = 6  /* row tiles of one item that does maps too: few, so that there are items for all threads */
 };
@@ -139,15 +140,27 @@ static const Expr *block_start(const Lowering *lowering, const Expr *panels, Siz
   return expr_binary(arena, OP_QUOTIENT, expr_binary(arena, OP_MUL, block, panels), count);
 }
 
-/* Column panels in items: PANELS_PER_PASS each at most, fewer where `others`, the items for one, are few. */
-static Size panel_groups(const Product *product, const Expr *others) {
-  Lowering *lowering = product->lowering;
+/* Panels cut in parts of `most` each, or in more, down to `least` each, where `others`, the items for one part, are few. */
+static Size parts_for_items(Lowering *lowering, const Expr *panels, int64_t most, int64_t least, const Expr *others, const char *name) {
   Arena *arena = lowering->arena;
-  const Expr *panels = size_expr(arena, product->column_panels);
+  const Expr *fewest = ceil_quotient(lowering, panels, most);
+  if (others->op == OP_INTEGER && others->integer >= ITEMS) return derived_size(lowering, fewest, name);
   others = expr_binary(arena, OP_MAX, others, integer(lowering, 1)); /* no rows at all: no items, but a quotient */
   const Expr *wanted = expr_binary(arena, OP_QUOTIENT, expr_binary(arena, OP_ADD, others, integer(lowering, ITEMS - 1)), others);
-  const Expr *fewest = ceil_quotient(lowering, panels, PANELS_PER_PASS);
-  return derived_size(lowering, expr_binary(arena, OP_MAX, fewest, expr_binary(arena, OP_MIN, panels, wanted)), "panel_groups");
+  const Expr *more = expr_binary(arena, OP_MIN, ceil_quotient(lowering, panels, least), wanted);
+  return derived_size(lowering, expr_binary(arena, OP_MAX, fewest, more), name);
+}
+
+/* How many items there are for each block of rows. */
+static const Expr *items_beside_rows(const Product *product, const ProductMaps *maps) {
+  const Lowering *lowering = product->lowering;
+  const Expr *items = size_expr(lowering->arena, product->column_panels);
+  for (int n = 0; n < product_outer_rows(product); n++)
+    items = expr_binary(lowering->arena, OP_MUL, items, extent_of(lowering, product_axis(product, product->rows[n])));
+  for (int n = 0; n < product->outer_column_count; n++)
+    if (!maps || product_has_loop(maps, product->outer_columns[n]))
+      items = expr_binary(lowering->arena, OP_MUL, items, extent_of(lowering, product_axis(product, product->outer_columns[n])));
+  return items;
 }
 
 Statement *product_tiles(Product *product, const ProductMaps *maps) {
@@ -161,7 +174,8 @@ Statement *product_tiles(Product *product, const ProductMaps *maps) {
   int64_t block_tiles = product_tiles_per_block(product);
   bool has_few_rows = product_has_few_rows(product);
   if (maps && has_few_rows && block_tiles > TILES_WITH_MAPS) block_tiles = TILES_WITH_MAPS;
-  Size blocks = product_panel_count(lowering, row_panels, block_tiles, "row_blocks");
+  Size blocks = has_few_rows ? product_panel_count(lowering, row_panels, block_tiles, "row_blocks")
+                             : parts_for_items(lowering, row_panels, block_tiles, FEWEST_TILES, items_beside_rows(product, maps), "row_blocks");
   IndexId block = kernel_add_index(kernel, "row_block", size_constant(0), blocks);
   IndexId panel = kernel_add_index(kernel, "column_panel", size_constant(0), product->column_panels);
   bool is_grouped = !product->is_one_pass && !has_few_rows; /* few rows stay in the cache */
@@ -170,7 +184,8 @@ Statement *product_tiles(Product *product, const ProductMaps *maps) {
   if (!is_by_columns) loops[count++] = block;
   for (int n = 0; n < product->outer_column_count; n++)
     if (!maps || product_has_loop(maps, product->outer_columns[n])) loops[count++] = product_axis(product, product->outer_columns[n]);
-  Size groups = is_grouped ? panel_groups(product, product_extent(lowering, count, loops)) : product->column_panels;
+  Size groups = product->column_panels;
+  if (is_grouped) groups = parts_for_items(lowering, size_expr(arena, groups), PANELS_PER_PASS, 1, product_extent(lowering, count, loops), "panel_groups");
   loops[count++] = is_grouped ? kernel_add_index(kernel, "panel_group", size_constant(0), groups) : panel;
   if (is_by_columns) loops[count++] = block;
   Span rows, columns, last;
