@@ -34,6 +34,8 @@ bool is_banded(const Lowering *lowering, TensorId tensor);  /* only a block of i
 int band_column_axis(const Lowering *lowering, TensorId tensor);
 /* Columns for the rows of the block at hand; those of the last row of a tile that begins at `row` and is `rows` high, where given. */
 Columns band_block_columns(Lowering *lowering, Columns columns, IndexId column, const Expr *first_row, const Expr *last_row);
+/* The index of the reduction that runs over the rows. */
+IndexId band_summed_rows(Lowering *lowering, const Unit *unit);
 /* Appends to the block; where the target is a result the caller may not want, under that condition. */
 void band_append(Lowering *lowering, const Unit *unit, Statement *statement);
 

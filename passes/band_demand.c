@@ -110,10 +110,28 @@ static Columns find_columns(Lowering *lowering, int number) {
   return demand.columns;
 }
 
+/* What is a number times something of the band at the same place is zero where that is: its bound, in terms of this equation. */
+static const Expr *bound_of_scaled(Lowering *lowering, const Equation *equation) {
+  const Expr *read = equation->value;
+  bool is_scaled = read->op == OP_MUL || read->op == OP_DIV;
+  if (is_scaled && read->args[1]->op == OP_NUMBER) read = read->args[0];
+  else if (read->op == OP_MUL && read->args[0]->op == OP_NUMBER) read = read->args[1];
+  int maker = read->op == OP_READ && !read->outside ? band_number(lowering, read->id) : NONE;
+  if (maker == NONE || !lowering->banding->bounds[maker] || read->arg_count != lowering->program->tensors[equation->target].rank) return NULL;
+  const Equation *made = band_equation(lowering, maker);
+  const Expr **by = ARENA_ARRAY(lowering->arena, const Expr *, lowering->kernel->index_count);
+  for (int n = 0; n < read->arg_count; n++) {
+    if (!expr_is_index(read->args[n], equation->indices[n])) return NULL;
+    by[made->indices[n]] = read->args[n];
+  }
+  return expr_substitute(lowering->arena, lowering->banding->bounds[maker], lowering->kernel->index_count, by);
+}
+
 /* The condition under which a map is not zero. */
 static const Expr *find_bound(Lowering *lowering, int number) {
   const Equation *equation = band_equation(lowering, number);
   const Expr *value = equation->value;
+  if (equation->reduce == REDUCE_NONE && value && value->op != OP_SELECT) return bound_of_scaled(lowering, equation);
   if (equation->reduce == REDUCE_SUM && !value) return equation->guard;
   bool is_conditional = equation->reduce == REDUCE_NONE && value && value->op == OP_SELECT && expr_is_number(value->args[2], 0);
   return is_conditional ? value->args[0] : NULL;
@@ -123,9 +141,8 @@ void band_find_needed(Lowering *lowering) {
   Banding *banding = lowering->banding;
   banding->needed = ARENA_ARRAY(lowering->arena, Columns, banding->band->count);
   banding->bounds = ARENA_ARRAY(lowering->arena, const Expr *, banding->band->count);
-  for (int n = banding->band->count - 1; n >= 0; n--) {
-    if (!is_banded(lowering, band_equation(lowering, n)->target)) continue;
-    banding->needed[n] = find_columns(lowering, n);
-    banding->bounds[n] = find_bound(lowering, n);
-  }
+  for (int n = banding->band->count - 1; n >= 0; n--)
+    if (is_banded(lowering, band_equation(lowering, n)->target)) banding->needed[n] = find_columns(lowering, n);
+  for (int n = 0; n < banding->band->count; n++) /* of makers first */
+    if (is_banded(lowering, band_equation(lowering, n)->target)) banding->bounds[n] = find_bound(lowering, n);
 }

@@ -13,6 +13,9 @@ typedef struct BandProduct {
   Product product;
   Unit unit;
   IndexId row, column, term;  /* of the unit; the rows of tiles */
+  int around_count;           /* loops around the tiles, besides those of the band */
+  IndexId around[MOST_AXES];
+  int around_axes[MOST_AXES]; /* of the target, NONE where it is summed */
   bool is_sum;                /* over the rows of the band */
   int depth_axis;             /* then: of the factor in place, where the terms stand */
   Columns terms;              /* what the guard leaves of them, by Banding.row */
@@ -109,35 +112,61 @@ static void drop_guard_of_columns(BandProduct *band) {
   if (is_low && is_high) unit->guard = NULL;
 }
 
+/* Rows, columns and terms; whatever else there is becomes loops around the tiles: axes of the target, and what is summed beside the rows. */
 static bool find_indices(BandProduct *band) {
   Lowering *lowering = band->product.lowering;
   Unit *unit = &band->unit;
   int axes[MOST_AXES], count = free_axes(lowering, unit, axes);
   int rows = band_row_axis(lowering, lowering->banding->number);
   band->is_sum = rows == NONE;
-  if (count != 2 || unit->reduce_count != 1) return false;
-  if (!band->is_sum && axes[0] != rows) return false;
-  band->row = unit->axes[axes[0]].index;
-  band->column = unit->axes[axes[1]].index;
-  band->term = unit->reduce_indices[0];
+  if (count < 2 || (band->is_sum ? count != 2 : unit->reduce_count != 1)) return false;
+  if (band->is_sum) rows = axes[0];
+  band->term = band->is_sum ? band_summed_rows(lowering, unit) : unit->reduce_indices[0];
+  band->row = unit->axes[rows].index;
+  band->column = unit->axes[axes[count - 1]].index;
+  if (axes[count - 1] == rows) return false;
+  unit->axes = arena_copy(lowering->arena, unit->axes, sizeof *unit->axes * (size_t)unit->rank);
+  for (int n = 0; n < count - 1; n++) {
+    if (axes[n] == rows) continue;
+    IndexId index = unit->axes[axes[n]].index;
+    unit->axes[axes[n]].bound = expr_index(lowering->arena, index);
+    band->around_axes[band->around_count] = axes[n];
+    band->around[band->around_count++] = index;
+  }
+  for (int n = 0; n < unit->reduce_count; n++)
+    if (unit->reduce_indices[n] != band->term) band->around_axes[band->around_count] = NONE, band->around[band->around_count++] = unit->reduce_indices[n];
+  unit->reduce_indices = arena_copy(lowering->arena, &band->term, sizeof band->term);
+  unit->reduce_count = 1;
   return true;
 }
 
-/* The unit with the axes free that the factor has and the band shares: its panels are packed for all of them at once. */
+/* Axes that are open around the tiles and that the factor has. */
+static int open_axes(const BandProduct *band, const Expr *factor, int *out_axes, IndexId *out_indices) {
+  const Banding *banding = band->product.lowering->banding;
+  int count = 0;
+  for (int s = 0; s + 1 < banding->band->shared_count; s++) {
+    if (!expr_uses_index(factor, banding->shared[s])) continue;
+    out_axes[count] = banding->band->shared[banding->number * MOST_AXES + s];
+    out_indices[count++] = banding->shared[s];
+  }
+  for (int n = 0; n < band->around_count; n++) {
+    if (!expr_uses_index(factor, band->around[n])) continue;
+    out_axes[count] = band->around_axes[n];
+    out_indices[count++] = band->around[n];
+  }
+  return count;
+}
+
+/* The unit with the axes free that the factor has and that are open around: its panels are packed for all of them at once. */
 static void free_shared_axes(BandProduct *band, Product *packed, Unit *unit) {
   Lowering *lowering = band->product.lowering;
-  const Banding *banding = lowering->banding;
+  IndexId open[MOST_AXES];
   *unit = band->unit;
   unit->axes = arena_copy(lowering->arena, unit->axes, sizeof *unit->axes * (size_t)unit->rank);
   *packed = band->product;
   packed->unit = unit;
-  packed->outer_column_count = 0;
-  for (int s = 0; s + 1 < banding->band->shared_count; s++) {
-    int axis = banding->band->shared[banding->number * MOST_AXES + s];
-    if (!expr_uses_index(packed->b, banding->shared[s])) continue;
-    unit->axes[axis] = (UnitAxis){NULL, banding->shared[s]};
-    packed->outer_columns[packed->outer_column_count++] = axis;
-  }
+  packed->outer_column_count = open_axes(band, packed->b, packed->outer_columns, open);
+  for (int n = 0; n < packed->outer_column_count; n++) unit->axes[packed->outer_columns[n]] = (UnitAxis){NULL, open[n]};
 }
 
 /* ---- panels ---------------------------------------------------------------------------------------------------------- */
@@ -224,13 +253,13 @@ static Statement *tile_of(BandProduct *band, const Expr *row0, const Expr *colum
 
 static void give_columns(BandProduct *band, Statement *tile, const Product *packed, const Expr *panel, const Expr *first) {
   Lowering *lowering = band->product.lowering;
-  const Banding *banding = lowering->banding;
+  int axes[MOST_AXES];
+  IndexId open[MOST_AXES];
   tile->b_buffer = band->product.b_panels;
   tile->b_rank = lowering->kernel->buffers[tile->b_buffer].rank;
   tile->b_indices = ARENA_ARRAY(lowering->arena, const Expr *, tile->b_rank);
-  int at = 0;
-  for (int s = 0; packed && s + 1 < banding->band->shared_count; s++)
-    if (expr_uses_index(packed->b, banding->shared[s])) tile->b_indices[at++] = index_from_low(lowering, banding->shared[s]);
+  int at = 0, count = packed ? open_axes(band, packed->b, axes, open) : 0;
+  for (int n = 0; n < count; n++) tile->b_indices[at++] = index_from_low(lowering, open[n]);
   tile->b_indices[at++] = panel;
   tile->b_indices[at++] = first;
   tile->b_indices[at] = integer(lowering, 0);
@@ -368,5 +397,17 @@ bool band_product(Lowering *lowering, Unit *unit) {
   product->unit = &band.unit;
   if (!product_recognise(product) || product->row_count != 1 || product->shared_count || product->outer_column_count) return false;
   product_choose_tile(product);
-  return band.is_sum ? emit_sum(&band) : emit_rows(&band);
+  Banding *banding = lowering->banding;
+  Block outer = banding->block;
+  banding->block = (Block){0};
+  bool is_done = band.is_sum ? emit_sum(&band) : emit_rows(&band);
+  Statement *work = banding->block.first;
+  banding->block = outer;
+  for (int n = band.around_count - 1; is_done && n >= 0; n--) {
+    const Index *range = &lowering->kernel->indices[band.around[n]];
+    Statement *inside = work;
+    work = statement_loop(lowering->kernel, LOOP_SEQUENTIAL, band.around[n], size_expr(lowering->arena, range->low), size_expr(lowering->arena, range->high), inside);
+  }
+  if (is_done) block_append(&banding->block, work);
+  return is_done;
 }

@@ -168,9 +168,6 @@ static void emit_plain(Lowering *lowering, Unit *unit) {
   band_append(lowering, unit, unit_loops(lowering, unit, count, axes, !lanes_reduce, work));
 }
 
-/* The index of the reduction that runs over the rows. */
-static IndexId summed_rows(Lowering *lowering, const Unit *unit);
-
 static void emit_unit(Lowering *lowering, Unit *unit) {
   drop_empty_sum(lowering, unit);
   if (band_row_axis(lowering, lowering->banding->number) == NONE && unit->equation->reduce == REDUCE_NONE) return; /* it adds nothing */
@@ -182,7 +179,7 @@ static void emit_unit(Lowering *lowering, Unit *unit) {
   flush_group(lowering);
   if (lowering->banding->has_tiles && band_product(lowering, unit)) return;
   if (band_row_axis(lowering, lowering->banding->number) == NONE)
-    emit_sum(lowering, unit, summed_rows(lowering, unit));
+    emit_sum(lowering, unit, band_summed_rows(lowering, unit));
   else
     emit_plain(lowering, unit);
 }
@@ -204,7 +201,7 @@ static void find_rows(void *context, const Expr *expr) {
     if (expr->args[axis]->op == OP_INDEX && expr->args[axis]->id == search->unit->reduce_indices[n]) search->found = search->unit->reduce_indices[n];
 }
 
-static IndexId summed_rows(Lowering *lowering, const Unit *unit) {
+IndexId band_summed_rows(Lowering *lowering, const Unit *unit) {
   RowSearch search = {lowering, unit, NONE};
   expr_visit(unit->body, find_rows, &search);
   if (search.found == NONE && unit->guard) expr_visit(unit->guard, find_rows, &search);
