@@ -62,6 +62,18 @@ static void *allocate(int64_t bytes) {
   return data;
 }
 
+/* On huge pages, as sessions and trainers have it. */
+static void *allocate_workspace(int64_t bytes) {
+  const int64_t page = (int64_t)2 << 20;
+  if (bytes < page) return allocate(bytes);
+  void *data = aligned_alloc((size_t)page, (size_t)((bytes + page - 1) / page * page));
+  if (!data) refuse("out of memory");
+#ifdef MADV_HUGEPAGE
+  madvise(data, (size_t)bytes, MADV_HUGEPAGE);
+#endif
+  return data;
+}
+
 static int64_t element_count(const Job *job, const seqrt_tensor *tensor) {
   int64_t count = 1;
   for (int axis = 0; axis < tensor->rank; axis++) {
@@ -134,7 +146,7 @@ static void prepare_call(Job *job, seqrt_entry_kind entry) {
                            .parameter_gradients = gradient ? job->gradients->slots : NULL,
                            .input_gradients = gradient ? job->input_gradients : NULL,
                            .packed = gradient ? NULL : job->parameters->packed,
-                           .workspace = allocate(bytes)};
+                           .workspace = allocate_workspace(bytes)};
 }
 
 static void prepare_training(Job *job) {
