@@ -61,6 +61,7 @@ bool participant_start(Participant *participant, char *const *arguments, const c
 void participant_stop(Participant *participant) {
   if (!participant->process) return;
   close(participant->to), close(participant->from);
+  kill(participant->process, SIGCONT);
   for (int wait = 0; wait < 20 && waitpid(participant->process, NULL, WNOHANG) == 0; wait++) {
     if (wait == 19) {
       kill(participant->process, SIGKILL);
@@ -119,10 +120,8 @@ static char *read_line(Participant *participant, double seconds, char *reason, c
   }
 }
 
-bool participant_ask(Participant *participant, const char *say, const char *word, double seconds, RunTime *out_time,
-                     char *reason) {
+static bool ask(Participant *participant, const char *say, const char *word, double seconds, RunTime *out_time, char *reason) {
   char line[sizeof participant->line];
-  if (!participant->process) return fail(reason, "not running");
   if (say && dprintf(participant->to, "%s\n", say) < 0) return explain_end(participant, reason);
   size_t length = strlen(word);
   for (;;) { /* what a library writes on its own account is passed over */
@@ -132,6 +131,15 @@ bool participant_ask(Participant *participant, const char *say, const char *word
         sscanf(line + length, "%lf %lf", &out_time->ms, &out_time->processor_ms) >= 1)
       return true;
   }
+}
+
+/* It is stopped until it is asked again: threads that spin while they wait would take the processor from those whose turn it is. */
+bool participant_ask(Participant *participant, const char *say, const char *word, double seconds, RunTime *out_time, char *reason) {
+  if (!participant->process) return fail(reason, "not running");
+  kill(participant->process, SIGCONT);
+  bool answered = ask(participant, say, word, seconds, out_time, reason);
+  if (participant->process) kill(participant->process, SIGSTOP);
+  return answered;
 }
 
 bool run_command(char *const *arguments, double seconds, char *reason) {

@@ -23,7 +23,7 @@ typedef struct RunTime {
   double ms, processor_ms;
 } RunTime;
 
-/* Says one line and waits for one that begins with `word` and a time or two. False with a reason on anything else: after too many
+/* Says one line and waits for one that begins with `word` and a time or two; in between two of these the process is stopped. False with a reason on anything else: after too many
  * seconds the process is ended. `say` may be NULL. */
 bool participant_ask(Participant *participant, const char *say, const char *word, double seconds, RunTime *out_time,
                      char *reason);
