@@ -2,10 +2,11 @@
  *
  * All accumulators are values carried by one loop over k. Each step loads the vectors of B once and multiplies them with
  * the rows of A, one broadcast element at a time, which the processor does while it loads. That is a function, one for each
- * shape of tile and for rows that are packed or in place, so that it is compiled once. The block comes back through memory, is
- * added to `value` and stored, with masks at the edges. Where fewer rows in place are left than a tile has, a smaller one does
- * them: down to one, a vector times a matrix. Panels lie side by side in the order in which they are read, which the processor foresees
- * better than instructions that ask for them: those cost a tenth of the bandwidth of memory.
+ * shape of tile and for rows that are packed or in place, so that it is compiled once. A whole block that is stored as it is, or added to
+ * what is there, goes straight to its place. Any other comes back through memory, is added to `value` and stored, with masks at the
+ * edges. Where fewer rows in place are left than a tile has, a smaller one does them: down to one, a vector times a matrix. Panels lie
+ * side by side in the order in which they are read, which the processor foresees better than instructions that ask for them: those
+ * cost a tenth of the bandwidth of memory.
  */
 #include "codegen/flow.h"
 
@@ -22,7 +23,8 @@ typedef struct Tile {
   LLVMValueRef a_stride, b_stride; /* from one k to the next */
   LLVMValueRef row0, column0, row_limit, column_limit;
   LLVMValueRef sums[FLOW_CARRIED]; /* by row and vector */
-  LLVMValueRef scratch;            /* where the function of the tile leaves them */
+  LLVMValueRef out, pitch;         /* where the function of the tile leaves them, and the distance from row to row there */
+  bool adds;                       /* to what is there */
 } Tile;
 
 /* ---- the product */
@@ -102,19 +104,38 @@ static void emit_steps(Tile *tile, LLVMValueRef low, LLVMValueRef high, int unro
   memcpy(tile->sums, loop.carried, sizeof loop.carried);
 }
 
-/* The function `void tile_RxV(b, depth, out, a..)`: sums of products of one tile; there is one of each shape for a processor. */
+static LLVMValueRef out_address(const Tile *tile, int r, int v) {
+  Emitter *emitter = tile->emitter;
+  LLVMValueRef place = LLVMBuildNSWMul(emitter->builder, emit_constant(emitter, r), tile->pitch, "");
+  place = LLVMBuildNSWAdd(emitter->builder, place, emit_constant(emitter, v * emitter->lanes), "");
+  return LLVMBuildInBoundsGEP2(emitter->builder, emitter->codegen->type_f32, tile->out, &place, 1, "");
+}
+
+/* The sums begin with zero, or with what they are added to. */
+static void begin_sums(Tile *tile) {
+  for (int n = 0; n < tile->rows * tile->vectors; n++) {
+    tile->sums[n] = LLVMConstNull(tile->vector_type);
+    if (!tile->adds) continue;
+    tile->sums[n] = LLVMBuildLoad2(tile->emitter->builder, tile->vector_type, out_address(tile, n / tile->vectors, n % tile->vectors), "");
+    LLVMSetAlignment(tile->sums[n], 4);
+  }
+}
+
+enum { FIRST_POINTER = 4 };
+
+/* The function `void tile_RxV(b, depth, out, pitch, a..)`: sums of products of one tile; there is one of each shape for a processor. */
 static LLVMValueRef tile_function(Tile *caller) {
   Codegen *codegen = caller->emitter->codegen;
   const char *left = caller->statement->has_rows_in_place ? "rows" : has_wide_steps(caller) ? "wide" : "tile";
   const char *right = caller->b_type == codegen->type_f32 ? "" : "_bf16";
-  const char *name = arena_format(codegen->arena, "%s_%dx%d%s%s", left, caller->rows, caller->vectors, right, codegen->suffix);
+  const char *name = arena_format(codegen->arena, "%s_%dx%d%s%s%s", left, caller->rows, caller->vectors, caller->adds ? "_added" : "", right, codegen->suffix);
   LLVMValueRef function = LLVMGetNamedFunction(codegen->module, name);
   if (function) return function;
-  LLVMTypeRef types[4 + MOST_ROWS] = {codegen->type_ptr, codegen->type_i64, codegen->type_ptr};
-  unsigned pointers = (unsigned)pointer_count(caller);
-  for (unsigned n = 0; n < pointers; n++) types[3 + n] = codegen->type_ptr;
-  types[3 + pointers] = codegen->type_i64;
-  function = codegen_add_function(codegen, name, LLVMFunctionType(codegen->type_void, types, 3 + pointers + has_wide_steps(caller), false), LLVMInternalLinkage);
+  LLVMTypeRef types[FIRST_POINTER + 1 + MOST_ROWS] = {codegen->type_ptr, codegen->type_i64, codegen->type_ptr, codegen->type_i64};
+  unsigned pointers = (unsigned)pointer_count(caller), count = FIRST_POINTER + pointers + has_wide_steps(caller);
+  for (unsigned n = 0; n < pointers; n++) types[FIRST_POINTER + n] = codegen->type_ptr;
+  types[FIRST_POINTER + pointers] = codegen->type_i64;
+  function = codegen_add_function(codegen, name, LLVMFunctionType(codegen->type_void, types, count, false), LLVMInternalLinkage);
   unsigned noinline_kind = LLVMGetEnumAttributeKindForName("noinline", 8);
   LLVMAddAttributeAtIndex(function, (LLVMAttributeIndex)LLVMAttributeFunctionIndex,
                           LLVMCreateEnumAttribute(codegen->context, noinline_kind, 0));
@@ -125,19 +146,18 @@ static LLVMValueRef tile_function(Tile *caller) {
   LLVMPositionBuilderAtEnd(emitter.builder, LLVMAppendBasicBlockInContext(codegen->context, function, "entry"));
   Tile tile = *caller;
   tile.emitter = &emitter;
-  for (unsigned n = 0; n < pointers; n++) tile.a[n] = LLVMGetParam(function, 3 + n);
-  if (has_wide_steps(caller)) tile.a_stride = LLVMGetParam(function, 3 + pointers);
+  for (unsigned n = 0; n < pointers; n++) tile.a[n] = LLVMGetParam(function, FIRST_POINTER + n);
+  if (has_wide_steps(caller)) tile.a_stride = LLVMGetParam(function, FIRST_POINTER + pointers);
   tile.b = LLVMGetParam(function, 0);
-  LLVMValueRef zero = emit_constant(&emitter, 0), depth = LLVMGetParam(function, 1), out = LLVMGetParam(function, 2);
-  for (int n = 0; n < tile.rows * tile.vectors; n++) tile.sums[n] = LLVMConstNull(tile.vector_type);
+  tile.out = LLVMGetParam(function, 2);
+  tile.pitch = LLVMGetParam(function, 3);
+  LLVMValueRef zero = emit_constant(&emitter, 0), depth = LLVMGetParam(function, 1);
+  begin_sums(&tile);
   LLVMValueRef whole = LLVMBuildAnd(emitter.builder, depth, emit_constant(&emitter, -K_UNROLL), "");
   emit_steps(&tile, zero, whole, K_UNROLL);
   emit_steps(&tile, whole, depth, 1);
-  for (int n = 0; n < tile.rows * tile.vectors; n++) {
-    LLVMValueRef place = emit_constant(&emitter, n);
-    LLVMValueRef address = LLVMBuildInBoundsGEP2(emitter.builder, tile.vector_type, out, &place, 1, "");
-    LLVMSetAlignment(LLVMBuildStore(emitter.builder, tile.sums[n], address), 64);
-  }
+  for (int n = 0; n < tile.rows * tile.vectors; n++)
+    LLVMSetAlignment(LLVMBuildStore(emitter.builder, tile.sums[n], out_address(&tile, n / tile.vectors, n % tile.vectors)), 4);
   LLVMBuildRetVoid(emitter.builder);
   LLVMDisposeBuilder(emitter.builder);
   return function;
@@ -149,11 +169,11 @@ static void call_tile(const Tile *whole, int rows) {
   Emitter *emitter = tile->emitter;
   tile->rows = rows;
   LLVMValueRef function = tile_function(tile);
-  LLVMValueRef arguments[4 + MOST_ROWS] = {tile->b, emit_scalar(emitter, tile->statement->depth), tile->scratch};
-  unsigned pointers = (unsigned)pointer_count(tile);
-  for (unsigned n = 0; n < pointers; n++) arguments[3 + n] = tile->a[n];
-  arguments[3 + pointers] = tile->a_stride;
-  LLVMBuildCall2(emitter->builder, LLVMGlobalGetValueType(function), function, arguments, 3 + pointers + has_wide_steps(tile), "");
+  LLVMValueRef arguments[FIRST_POINTER + 1 + MOST_ROWS] = {tile->b, emit_scalar(emitter, tile->statement->depth), tile->out, tile->pitch};
+  unsigned pointers = (unsigned)pointer_count(tile), count = FIRST_POINTER + pointers + has_wide_steps(tile);
+  for (unsigned n = 0; n < pointers; n++) arguments[FIRST_POINTER + n] = tile->a[n];
+  arguments[FIRST_POINTER + pointers] = tile->a_stride;
+  LLVMBuildCall2(emitter->builder, LLVMGlobalGetValueType(function), function, arguments, count, "");
 }
 
 /* Fewer rows than the tile has are left in some tile. */
@@ -190,8 +210,9 @@ static void emit_sums(const Tile *tile) {
 static void emit_product(Tile *tile) {
   Emitter *emitter = tile->emitter;
   LLVMTypeRef type = LLVMArrayType2(tile->vector_type, (uint64_t)(tile->rows * tile->vectors));
-  tile->scratch = LLVMBuildAlloca(emitter->entry_builder, type, "tile");
-  LLVMSetAlignment(tile->scratch, 64);
+  tile->out = LLVMBuildAlloca(emitter->entry_builder, type, "tile");
+  tile->pitch = emit_constant(emitter, tile->vectors * emitter->lanes);
+  LLVMSetAlignment(tile->out, 64);
   if (!tile->packed) {
     emit_sums(tile);
     return;
@@ -236,7 +257,7 @@ static LLVMValueRef sum_address(Tile *tile, LLVMValueRef scratch, LLVMValueRef r
 }
 
 static void emit_vectors(Tile *tile, LLVMValueRef r, LLVMValueRef v, bool is_masked) {
-  LLVMValueRef sum = LLVMBuildLoad2(tile->emitter->builder, tile->vector_type, sum_address(tile, tile->scratch, r, v), "");
+  LLVMValueRef sum = LLVMBuildLoad2(tile->emitter->builder, tile->vector_type, sum_address(tile, tile->out, r, v), "");
   emit_result(tile, row_at(tile, r), v, is_masked, sum);
 }
 
@@ -299,6 +320,63 @@ static void find_panel(Tile *tile) {
   }
 }
 
+/* ---- without a way through memory */
+
+/* The index moves along one axis only, and steadily; *out_axis: along which, NONE: none. */
+static bool moves_steadily(const Statement *statement, IndexId index, int64_t *out_coefficient, int *out_axis) {
+  *out_axis = NONE;
+  for (int n = 0; n < statement->rank; n++) {
+    Affine affine;
+    if (!expr_uses_index(statement->indices[n], index)) continue;
+    if (*out_axis != NONE || !expr_affine(statement->indices[n], &affine)) return false;
+    *out_axis = n;
+    *out_coefficient = affine_coefficient(&affine, false, index);
+  }
+  return true;
+}
+
+/* The target gets the sums as they are, or they are added to it. */
+static bool is_plain(const Tile *tile) {
+  const Statement *statement = tile->statement;
+  int64_t step;
+  int row, column;
+  if (tile->packed || !moves_steadily(statement, statement->row_index, &step, &row) || row == NONE) return false;
+  if (!moves_steadily(statement, statement->column_index, &step, &column) || column == NONE || step != 1) return false;
+  const Expr *value = statement->value;
+  if (!value) return true;
+  bool is_same = value->op == OP_LOAD && value->id == statement->buffer && !value->guard;
+  for (int n = 0; is_same && n < statement->rank; n++) is_same = expr_equal(value->args[n], statement->indices[n]);
+  return is_same;
+}
+
+static LLVMValueRef first_of_row(const Tile *tile, LLVMValueRef row) {
+  Emitter *emitter = tile->emitter;
+  emitter->indices[tile->statement->row_index] = row;
+  emitter->indices[tile->statement->column_index] = tile->column0;
+  return emit_uniform_address(emitter, tile->statement->buffer, tile->statement->indices);
+}
+
+/* A whole tile goes straight to the target. */
+static void emit_direct(const Tile *whole) {
+  Tile tile = *whole;
+  Emitter *emitter = tile.emitter;
+  LLVMBuilderRef builder = emitter->builder;
+  tile.adds = tile.statement->value != NULL;
+  tile.out = first_of_row(&tile, tile.row0);
+  LLVMValueRef next = first_of_row(&tile, row_at(&tile, emit_constant(emitter, 1)));
+  tile.pitch = LLVMBuildPtrDiff2(builder, emitter->codegen->type_f32, next, tile.out, "");
+  call_tile(&tile, tile.rows);
+}
+
+static LLVMValueRef is_whole(const Tile *tile) {
+  Emitter *emitter = tile->emitter;
+  LLVMBuilderRef builder = emitter->builder;
+  LLVMValueRef rows = LLVMBuildNSWSub(builder, tile->row_limit, tile->row0, ""), columns = LLVMBuildNSWSub(builder, tile->column_limit, tile->column0, "");
+  LLVMValueRef has_rows = LLVMBuildICmp(builder, LLVMIntSGE, rows, emit_constant(emitter, tile->rows), "");
+  LLVMValueRef has_columns = LLVMBuildICmp(builder, LLVMIntSGE, columns, emit_constant(emitter, tile->vectors * emitter->lanes), "");
+  return LLVMBuildAnd(builder, has_rows, has_columns, "");
+}
+
 void emit_tile(Emitter *emitter, const Statement *statement) {
   Tile tile = {.emitter = emitter, .statement = statement, .rows = statement->tile_rows, .vectors = statement->tile_vectors};
   if (tile.rows * tile.vectors > FLOW_CARRIED || tile.rows > MOST_ROWS) internal_error("a tile of %d by %d vectors", tile.rows, tile.vectors);
@@ -309,8 +387,16 @@ void emit_tile(Emitter *emitter, const Statement *statement) {
   tile.row_limit = emit_scalar(emitter, statement->row_limit);
   tile.column_limit = emit_scalar(emitter, statement->column_limit);
   find_rows(&tile);
+  BranchFlow branch = {.carried_count = 0};
+  bool has_choice = is_plain(&tile);
+  if (has_choice) {
+    branch_begin(emitter, &branch, is_whole(&tile));
+    emit_direct(&tile);
+    branch_else(emitter, &branch);
+  }
   emit_product(&tile);
   emit_results(&tile);
+  if (has_choice) branch_end(emitter, &branch);
   emitter->indices[statement->row_index] = NULL;
   emitter->indices[statement->column_index] = NULL;
 }
