@@ -320,11 +320,29 @@ const int *lower_plan(Program *program, PassContext *context, const ScheduleNode
   return lowering.band_rows;
 }
 
+/* By equation: the band that takes rows through it again; NULL: there is none. What grows with a square is shared already. */
+static const int *bands_of_rows(const Lowering *lowering) {
+  int *groups = ARENA_ARRAY(lowering->arena, int, lowering->program->equation_count);
+  bool any = false;
+  for (int n = 0; n < lowering->program->equation_count; n++) {
+    int band = lowering->band_of[n];
+    groups[n] = band != NONE && lowering->bands[band].is_of_rows ? band : NONE;
+    any |= groups[n] != NONE;
+  }
+  return any ? groups : NULL;
+}
+
 Kernel *lower_program(Arena *arena, const Program *program, EntryKind entry, PassContext *context) {
   Program *own = program_clone(arena, program);
   Lowering lowering = {.arena = arena, .program = own, .context = context};
   ScheduleNode *schedule = plan_order(&lowering, entry);
   if (diagnostics_error_count(context->diagnostics)) return NULL;
+  const int *groups = bands_of_rows(&lowering);
+  Program *shared = groups ? program_clone(arena, program) : NULL;
+  if (shared && share_parts(shared, groups)) {
+    lowering = (Lowering){.arena = arena, .program = shared, .context = context};
+    schedule = plan_order(&lowering, entry);
+  }
   plan_halos(&lowering, schedule);
   plan_wanted(&lowering);
   Block body = {0};

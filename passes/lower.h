@@ -59,7 +59,9 @@ typedef struct Band {
                      * NONE there: the equation sums over them */
   int shared_count;
   bool has_sums;
-  bool has_blocks;  /* some target is kept for a block of rows only */
+  bool is_of_rows;  /* which are read again: no products */
+  int rows;         /* of a block */
+  bool has_products; /* that want tiles: there are rows enough, or there is another way */
 } Band;
 
 /* One axis of a unit's target: bound by a loop around (or a constant), or free in the range of its index. */

@@ -46,7 +46,7 @@ void shape_band_buffer(Lowering *lowering, TensorId tensor, Buffer *buffer) {
     if (n != columns) buffer->order[placed++] = n;
   if (columns != NONE) buffer->order[placed] = columns;
   buffer->is_private = true;
-  buffer->shape[rows] = size_constant(BLOCK_ROWS);
+  buffer->shape[rows] = size_constant(lowering->bands[lowering->band_of[lowering->program->definition[tensor]]].rows);
   if (columns == NONE) return;
   const Expr *lines = ceil_quotient(lowering, size_expr(lowering->arena, buffer->shape[columns]), ROW_ELEMENTS);
   const Expr *pitch = expr_binary(lowering->arena, OP_MUL, lines, integer(lowering, ROW_ELEMENTS));
@@ -269,11 +269,11 @@ static void emit_band(Lowering *lowering, const Band *band, bool has_tiles) {
   memcpy(banding.shared, loops, sizeof loops);
   IndexId row = banding.row = loops[band->shared_count - 1];
   start_sums(lowering);
-  Size blocks = product_panel_count(lowering, extent_of(lowering, row), BLOCK_ROWS, "blocks");
+  Size blocks = product_panel_count(lowering, extent_of(lowering, row), band->rows, "blocks");
   IndexId block = loops[band->shared_count - 1] = kernel_add_index(kernel, "block", size_constant(0), blocks);
   banding.low = expr_binary(arena, OP_ADD, size_expr(arena, kernel->indices[row].low),
-                            expr_binary(arena, OP_MUL, expr_index(arena, block), integer(lowering, BLOCK_ROWS)));
-  banding.high = expr_binary(arena, OP_MIN, size_expr(arena, kernel->indices[row].high), expr_binary(arena, OP_ADD, banding.low, integer(lowering, BLOCK_ROWS)));
+                            expr_binary(arena, OP_MUL, expr_index(arena, block), integer(lowering, band->rows)));
+  banding.high = expr_binary(arena, OP_MIN, size_expr(arena, kernel->indices[row].high), expr_binary(arena, OP_ADD, banding.low, integer(lowering, band->rows)));
   band_find_needed(lowering);
   for (banding.number = 0; banding.number < band->count; banding.number++) {
     Unit unit = unit_at(lowering, banding.number);
@@ -294,7 +294,7 @@ static void emit_both(Lowering *lowering, const Band *band) {
   TensorId target = lowering->program->equations[band->equations[number]].target;
   const Expr *rows = size_expr(lowering->arena, lowering->program->tensors[target].shape[band->shared[number * MOST_AXES + band->shared_count - 1]]);
   Block *outer = lowering->block, tiles = {0}, plain = {0};
-  if (!band->has_blocks) { /* rows that are read again: no products */
+  if (!band->has_products) {
     emit_band(lowering, band, false);
     return;
   }

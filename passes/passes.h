@@ -48,4 +48,7 @@ int64_t *program_limits(Program *program);
 /* Lowering of one program to the kernel of one entry point. NULL after errors. */
 Kernel *lower_program(Arena *arena, const Program *program, EntryKind entry, PassContext *context);
 
+/* share.c: within groups of equations, numbers by equation or NONE, parts along rows that are long. False: nothing was changed. */
+bool share_parts(Program *program, const int *groups);
+
 #endif

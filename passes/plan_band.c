@@ -11,7 +11,7 @@
  * A band is worth while too where a row of a tensor is read once and again, first to be reduced and then with what came of it, as norms
  * and softmax do: then it comes from memory once.
  */
-#include "passes/lower.h"
+#include "passes/band.h"
 
 /* The tensors that an equation reads. */
 typedef struct Reads {
@@ -27,6 +27,7 @@ typedef struct Plan {
   bool *is_candidate; /* by tensor: not to be kept whole */
   bool *is_member;    /* by equation: of the band at hand */
   const Reads *reads; /* by equation */
+  bool is_of_rows;    /* the band at hand: of rows that are read again */
   Band band;
 } Plan;
 
@@ -368,6 +369,29 @@ static bool follows_row(const Plan *plan, int equation, TensorId reduced) {
   return row.found && row.is_aligned;
 }
 
+static void find_row_alignment(void *context, const Expr *expr) {
+  RowRead *row = context;
+  if (expr->op != OP_READ || expr->id != row->of) return;
+  const Equation *equation = row->equation;
+  int rank = row->program->tensors[equation->target].rank, own = 0, summed = 0;
+  for (int k = 0; k < expr->arg_count; k++) {
+    for (int n = 0; n < rank; n++) own += expr_is_index(expr->args[k], equation->indices[n]);
+    for (int n = 0; n < equation->reduce_count; n++) summed += expr_is_index(expr->args[k], equation->reduce_indices[n]);
+  }
+  row->found = true;
+  row->is_aligned &= !expr->outside && own == rank && own + summed == expr->arg_count;
+}
+
+/* It reduces rows of a map that only equations read, at its own row throughout. */
+static bool reduces_row(const Plan *plan, int equation, TensorId map) {
+  const Program *program = plan->program;
+  int definition = program->definition[map];
+  if (program->equations[definition].reduce != REDUCE_NONE || program_shows(program, map) || !is_row_reduction(program, equation)) return false;
+  RowRead row = {.program = program, .equation = &program->equations[equation], .is_aligned = true, .of = map};
+  equation_visit(row.equation, find_row_alignment, &row);
+  return row.found && row.is_aligned;
+}
+
 static bool is_free(const Plan *plan, int equation) {
   return plan->position[equation] != NONE && plan->lowering->band_of[equation] == NONE && !plan->is_member[equation];
 }
@@ -388,7 +412,8 @@ static void gather_row(Plan *plan, int first) {
         if (!plan->is_member[m]) continue;
         TensorId other = program->equations[m].target; /* one number for each row is what ties them */
         joins = (program->tensors[other].rank == rank && reads_tensor(plan, n, other) && follows_row(plan, n, other)) ||
-                (program->tensors[target].rank == rank && reads_tensor(plan, m, target) && follows_row(plan, m, target));
+                (program->tensors[target].rank == rank && reads_tensor(plan, m, target) && follows_row(plan, m, target)) ||
+                (program->tensors[target].rank == rank && reads_tensor(plan, n, other) && reduces_row(plan, n, other));
       }
       if (!joins) continue;
       plan->is_member[n] = true;
@@ -398,11 +423,53 @@ static void gather_row(Plan *plan, int first) {
   }
 }
 
+static bool is_read_by_members(const Plan *plan, TensorId tensor) {
+  for (int n = 0; n < plan->program->equation_count; n++)
+    if (!plan->is_member[n] && reads_tensor(plan, n, tensor)) return false;
+  return true;
+}
+
+/* Maps along whole rows that only the band reads need not be kept: what their rows are reduced to has fewer axes. */
+static void find_inner_rows(Plan *plan) {
+  const Program *program = plan->program;
+  int rank = program->tensors[member(plan, first_member(plan))->target].rank;
+  for (int n = 0; n < plan->band.count; n++) {
+    const Equation *equation = member(plan, n);
+    TensorId target = equation->target;
+    plan->is_candidate[target] = equation->reduce == REDUCE_NONE && program->tensors[target].rank > rank && !program_shows(program, target) &&
+                                 program->tensors[target].boundary_of == NONE && is_read_by_members(plan, target);
+  }
+}
+
+/* Elements of one row, where they are known. */
+static int64_t row_elements(const Program *program, TensorId tensor) {
+  const Tensor *t = &program->tensors[tensor];
+  int64_t elements = 1;
+  for (int n = 0; n < t->rank; n++)
+    if (t->shape[n].symbol == NONE && t->shape[n].constant > 0 && __builtin_mul_overflow(elements, t->shape[n].constant, &elements)) return INT32_MAX;
+  return elements;
+}
+
+/* As many rows as half of the nearest cache holds of the longest, at least one. */
+static int rows_in_cache(const Plan *plan) {
+  int64_t longest = 1;
+  for (int n = 0; n < plan->band.count; n++) {
+    const Reads *reads = &plan->reads[plan->band.equations[n]];
+    for (int k = 0; k < reads->count; k++) {
+      int64_t elements = row_elements(plan->program, reads->tensors[k]);
+      if (elements > longest) longest = elements;
+    }
+  }
+  int64_t rows = plan->lowering->context->machine->l1_bytes / 2 / 4 / longest;
+  return rows < 1 ? 1 : rows > BLOCK_ROWS ? BLOCK_ROWS : (int)rows;
+}
+
 static ScheduleNode *put_together(const Plan *plan);
 static void accept(Plan *plan);
 
 static void plan_rows(Plan *plan, bool *is_tried) {
   const Program *program = plan->program;
+  plan->is_of_rows = true;
   memset(plan->is_candidate, 0, sizeof *plan->is_candidate * (size_t)program->tensor_count);
   memset(plan->is_member, 0, sizeof *plan->is_member * (size_t)program->equation_count);
   for (const ScheduleNode *node = plan->nodes; node; node = node->next) {
@@ -413,7 +480,9 @@ static void plan_rows(Plan *plan, bool *is_tried) {
     order_members(plan);
     if (plan->band.count < 2 || !find_shared(plan) || plan->band.has_sums) continue;
     plan->nodes = put_together(plan);
+    find_inner_rows(plan);
     accept(plan);
+    memset(plan->is_candidate, 0, sizeof *plan->is_candidate * (size_t)program->tensor_count);
   }
 }
 
@@ -438,11 +507,13 @@ static ScheduleNode *put_together(const Plan *plan) {
 
 static void accept(Plan *plan) {
   Lowering *lowering = plan->lowering;
+  plan->band.is_of_rows = plan->is_of_rows;
+  plan->band.rows = plan->is_of_rows ? rows_in_cache(plan) : BLOCK_ROWS;
   for (int n = 0; n < plan->band.count; n++) {
     TensorId target = member(plan, n)->target;
     lowering->band_of[plan->band.equations[n]] = lowering->band_count;
     if (!plan->is_candidate[target]) continue;
-    plan->band.has_blocks = true;
+    plan->band.has_products |= !plan->is_of_rows;
     const int *shared = &plan->band.shared[n * MOST_AXES];
     lowering->band_rows[target] = shared[plan->band.shared_count - 1] + 1;
     for (int s = 0; s + 1 < plan->band.shared_count; s++) lowering->is_folded[target * MOST_AXES + shared[s]] = true;

@@ -3,7 +3,7 @@
  * Needs:  nothing.
  * Leaves: p[t,u] / s[t] as p[t,u] * (1 / s[t]): the quotient is the same for all lanes, and is computed once for all of them.
  * Why:    a division takes as long as ten products. The result differs by a rounding, which gradients that nearly cancel can magnify: so only
- *         where the work grows with the square of a length.
+ *         where the work grows with the square of a length, or rows are long.
  */
 #include "passes/passes.h"
 
@@ -23,14 +23,19 @@ static const Expr *multiply(void *context, const Expr *expr) {
   return expr_with_source(arena, expr_binary(arena, OP_MUL, expr->args[0], inverse), expr->source);
 }
 
-static bool is_of_pairs(const Program *program, const Equation *equation) {
+/* At every pair of steps, or along rows of each step that are long. */
+static bool is_of_many(const Program *program, const Equation *equation) {
+  enum { LONG_ROW = 64 };
   int lengths = 0, rank = program->tensors[equation->target].rank;
+  int64_t longest = 0;
   for (int n = 0; n < rank + equation->reduce_count; n++) {
-    IndexId index = n < rank ? equation->indices[n] : equation->reduce_indices[n - rank];
-    SymbolId symbol = program->indices[index].high.symbol;
+    const Index *index = &program->indices[n < rank ? equation->indices[n] : equation->reduce_indices[n - rank]];
+    SymbolId symbol = index->high.symbol;
     lengths += symbol != NONE && program->symbols[symbol].kind != SYMBOL_BATCH;
+    if (symbol == NONE && index->low.symbol == NONE && index->high.constant - index->low.constant > longest)
+      longest = index->high.constant - index->low.constant;
   }
-  return lengths >= 2;
+  return lengths >= 2 || (lengths == 1 && longest >= LONG_ROW);
 }
 
 bool pass_reciprocal(Program *program, PassContext *context) {
@@ -38,7 +43,7 @@ bool pass_reciprocal(Program *program, PassContext *context) {
   bool changed = false;
   for (int n = 0; n < program->equation_count; n++) {
     Equation *equation = &program->equations[n];
-    if (!is_of_pairs(program, equation)) continue;
+    if (!is_of_many(program, equation)) continue;
     int rank = program->tensors[equation->target].rank;
     Dividing dividing = {program, rank ? equation->indices[rank - 1] : NONE, false};
     if (equation->value && rank) equation->value = expr_rewrite(program->arena, equation->value, multiply, &dividing);

@@ -3,7 +3,7 @@
  * Needs:  nothing; best when equations are small.
  * Leaves: exp(s[t,u] - m[t]), where it stands in two equations, is a tensor of its own, which both read.
  * Why:    a tensor that grows with two run-time lengths is kept for a few rows only (plan_band.c), so reading it costs less than computing
- *         it again. Other tensors would go through memory: there it is left to the lowering.
+ *         it again. Other tensors would go through memory: the lowering shares parts of those that it takes together row by row.
  */
 #include "passes/passes.h"
 
@@ -14,7 +14,8 @@ typedef struct Part {
   const Expr *expr;
   int count;
   IndexId indices[MOST_FREE];
-  int uses; /* equations that have it */
+  int group; /* of the equations that have it; NONE: any */
+  int uses;  /* equations that have it */
   int last_equation;
   TensorId tensor;
 } Part;
@@ -24,6 +25,7 @@ typedef struct Sharing {
   int part_count;
   Part *parts;
   int equation;
+  const int *groups; /* by equation: parts are shared within a group only; NULL: what grows with a square, everywhere */
   bool is_replacing, changed;
 } Sharing;
 
@@ -56,6 +58,19 @@ static bool grows_with_a_square(const Program *program, const Part *part) {
   return axes >= 2;
 }
 
+/* Rows of one step, which are long. */
+static bool is_long_row(const Program *program, const Part *part) {
+  enum { LONG_ROW = 64 };
+  bool has_length = false, is_long = false;
+  for (int n = 0; n < part->count; n++) {
+    const Index *index = &program->indices[part->indices[n]];
+    if (!size_is(index->low, 0)) return false;
+    has_length |= index->high.symbol != NONE && program->symbols[index->high.symbol].kind != SYMBOL_BATCH;
+    is_long |= index->high.symbol == NONE && index->high.constant >= LONG_ROW;
+  }
+  return has_length && is_long;
+}
+
 static bool same_ranges(const Program *program, const Part *a, const Part *b) {
   if (a->count != b->count) return false;
   for (int n = 0; n < a->count; n++)
@@ -86,14 +101,15 @@ static void order_indices(Part *part) {
 /* The known part that is the same up to the names of indices, or a new one; NULL when it is none. */
 static Part *find_part(Sharing *sharing, const Expr *expr, Part *found) {
   Program *program = sharing->program;
-  *found = (Part){.expr = expr, .last_equation = NONE, .tensor = NONE};
+  *found = (Part){.expr = expr, .last_equation = NONE, .tensor = NONE, .group = sharing->groups ? sharing->groups[sharing->equation] : NONE};
   FreeSearch search = {program, found, false};
   expr_visit(expr, find_free, &search);
-  if (search.fails || !grows_with_a_square(program, found)) return NULL;
+  bool is_worth = sharing->groups ? is_long_row(program, found) : grows_with_a_square(program, found);
+  if (search.fails || !is_worth) return NULL;
   order_indices(found);
   for (int n = 0; n < sharing->part_count; n++) {
     Part *part = &sharing->parts[n];
-    if (!same_ranges(program, part, found)) continue;
+    if (part->group != found->group || !same_ranges(program, part, found)) continue;
     const Expr **by = ARENA_ARRAY(program->arena, const Expr *, program->index_count);
     for (int k = 0; k < part->count; k++) by[found->indices[k]] = expr_index(program->arena, part->indices[k]);
     if (expr_equal(part->expr, expr_substitute(program->arena, expr, program->index_count, by))) return part;
@@ -135,6 +151,7 @@ static void walk(Sharing *sharing) {
   Program *program = sharing->program;
   int equations = program->equation_count;
   for (int n = 0; n < equations; n++) {
+    if (sharing->groups && sharing->groups[n] == NONE) continue;
     sharing->equation = n;
     Equation equation = program->equations[n];
     if (equation.value) equation.value = expr_rewrite(program->arena, equation.value, share_node, sharing);
@@ -143,9 +160,8 @@ static void walk(Sharing *sharing) {
   }
 }
 
-bool pass_share(Program *program, PassContext *context) {
-  (void)context;
-  Sharing sharing = {.program = program};
+bool share_parts(Program *program, const int *groups) {
+  Sharing sharing = {.program = program, .groups = groups};
   walk(&sharing);
   sharing.is_replacing = true;
   walk(&sharing);
@@ -156,4 +172,9 @@ bool pass_share(Program *program, PassContext *context) {
     program_add_equation(program, equation);
   }
   return sharing.changed;
+}
+
+bool pass_share(Program *program, PassContext *context) {
+  (void)context;
+  return share_parts(program, NULL);
 }
