@@ -132,7 +132,7 @@ static LLVMValueRef elements_to_line(Emitter *emitter, const Statement *loop, LL
 
 typedef struct Ahead {
   Emitter *emitter;
-  IndexId index;
+  IndexId index, row;
 } Ahead;
 
 /* What is of one size is read again soon enough. */
@@ -151,17 +151,36 @@ static void prefetch_if_contiguous(void *context, const Expr *expr) {
 /* What is computed keeps the processor from looking far ahead by itself, and its own prefetching ends with a page. */
 static void emit_prefetches(Emitter *emitter, const Statement *loop, LLVMValueRef first) {
   enum { BYTES_AHEAD = 4096 };
-  Ahead ahead = {emitter, loop->index};
+  Ahead ahead = {emitter, loop->index, NONE};
   emit_enter_lanes(emitter, loop->index, LLVMBuildNSWAdd(emitter->builder, first, emit_constant(emitter, BYTES_AHEAD / 4), ""), NULL);
   for (const Statement *statement = loop->body; statement; statement = statement->next)
     if (statement->value) expr_visit(statement->value, prefetch_if_contiguous, &ahead);
   emit_leave_lanes(emitter);
 }
 
+static void prefetch_if_of_row(void *context, const Expr *expr) {
+  const Ahead *ahead = context;
+  if (expr->op != OP_LOAD || !expr_uses_index(expr, ahead->index) || !expr_uses_index(expr, ahead->row)) return;
+  const Buffer *buffer = &ahead->emitter->kernel->buffers[expr->id];
+  if (grows(buffer) && !buffer->is_private) emit_prefetch_load(ahead->emitter, expr, FAR);
+}
+
+static void emit_next_rows(Emitter *emitter, const Statement *loop, LLVMValueRef first) {
+  Ahead ahead = {emitter, loop->index, loop->ahead_index};
+  LLVMValueRef row = emitter->indices[ahead.row];
+  emitter->indices[ahead.row] = LLVMBuildNSWAdd(emitter->builder, row, emit_constant(emitter, loop->ahead_by), "");
+  emit_enter_lanes(emitter, loop->index, first, NULL);
+  for (const Statement *statement = loop->body; statement; statement = statement->next)
+    if (statement->value) expr_visit(statement->value, prefetch_if_of_row, &ahead);
+  emit_leave_lanes(emitter);
+  emitter->indices[ahead.row] = row;
+}
+
 static void emit_full_vectors(Emitter *emitter, const Statement *statement, LLVMValueRef low, LLVMValueRef tail) {
   LoopFlow loop = {.carried_count = 0};
   loop_begin(emitter, &loop, low, tail, emit_constant(emitter, emitter->lanes));
-  if (emitter->is_past_caches) emit_prefetches(emitter, statement, loop.index);
+  if (statement->ahead_index != NONE) emit_next_rows(emitter, statement, loop.index);
+  else if (emitter->is_past_caches) emit_prefetches(emitter, statement, loop.index);
   emit_vector_body(emitter, statement, loop.index, NULL);
   loop_end(emitter, &loop);
 }

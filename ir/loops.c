@@ -57,7 +57,7 @@ void block_append(Block *block, Statement *statement) {
 Statement *statement_create(Kernel *kernel, StatementKind kind) {
   Statement *statement = ARENA_NEW(kernel->arena, Statement);
   statement->kind = kind;
-  statement->index = statement->local = statement->buffer = NONE;
+  statement->index = statement->local = statement->buffer = statement->ahead_index = NONE;
   statement->row_index = statement->column_index = statement->a_buffer = statement->b_buffer = statement->packed_buffer = NONE;
   return statement;
 }

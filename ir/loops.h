@@ -84,6 +84,8 @@ struct Statement {
   IndexId index;
   const Expr *low, *high;
   bool is_reversed;
+  IndexId ahead_index; /* VECTOR: what its loads read when this index, of a loop around, has grown by ahead_by is asked for; NONE: nothing */
+  int ahead_by;
   Statement *body;
 
   /* IF: the condition is uniform, it never depends on the index of a vector loop around it */

@@ -93,8 +93,17 @@ static Statement *parse_loop(KernelParser *parser, LoopKind kind, bool is_revers
   const Expr *low = expr_parse_type(&parser->exprs, TYPE_INT, "the lower bound");
   reader_expect(reader, "..");
   const Expr *high = expr_parse_type(&parser->exprs, TYPE_INT, "the upper bound");
+  IndexId ahead = NONE;
+  int by = 0;
+  if (reader_accept(reader, "ahead")) {
+    ahead = names_parse(&parser->exprs, NAME_INDEX, "index");
+    reader_expect(reader, "by");
+    by = reader_count(reader);
+  }
   Statement *loop = statement_loop(parser->kernel, kind, index, low, high, parse_block(parser));
   loop->is_reversed = is_reversed;
+  loop->ahead_index = ahead;
+  loop->ahead_by = by;
   return loop;
 }
 

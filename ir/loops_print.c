@@ -70,6 +70,11 @@ static void print_loop(const Printer *printer, ExprPrinter *exprs, const Stateme
   expr_printer_print(exprs, loop->low);
   text_add(text, " .. ");
   expr_printer_print(exprs, loop->high);
+  if (loop->ahead_index != NONE) {
+    text_add(text, " ahead ");
+    names_print(text, printer->names, NAME_INDEX, loop->ahead_index);
+    text_format(text, " by %d", loop->ahead_by);
+  }
   text_add(text, " {\n");
   print_block(printer, loop->body, indent + 2);
   text_format(text, "%*s}\n", indent, "");

@@ -93,6 +93,8 @@ static void check_loop(Verifier *verifier, const Statement *loop) {
     fail(verifier, "a %s loop in a vector loop", loop_names[loop->loop_kind]);
   if (loop->loop_kind == LOOP_PARALLEL && verifier->is_parallel) fail(verifier, "a parallel loop in a parallel loop");
   if (loop->loop_kind == LOOP_VECTOR && verifier->loop_depth == 0) fail(verifier, "a vector loop outside of loops");
+  if (loop->ahead_index != NONE && (loop->loop_kind != LOOP_VECTOR || !verifier->index_is_bound[loop->ahead_index]))
+    fail(verifier, "a loop looks ahead along an index that no loop around has, or is no vector loop");
   if (!bind_index(verifier, loop->index)) return;
   bool was_parallel = verifier->is_parallel;
   IndexId was_vector = verifier->vector_index;

@@ -97,6 +97,14 @@ void band_append(Lowering *lowering, const Unit *unit, Statement *statement) {
 
 int band_rows_of_unit(const Lowering *lowering) { return band_row_axis(lowering, lowering->banding->number); }
 
+/* Rows that are read again are computed with from the cache: meanwhile the next come from memory. */
+static void look_ahead(const Lowering *lowering, Statement *loop, IndexId row) {
+  const Band *band = lowering->banding->band;
+  if (!band->is_of_rows || row == NONE || row == loop->index) return;
+  loop->ahead_index = row;
+  loop->ahead_by = band->rows;
+}
+
 void band_append_group(Lowering *lowering) {
   const Group *group = &lowering->group;
   Statement *body = group->block.first;
@@ -105,6 +113,7 @@ void band_append_group(Lowering *lowering) {
     const Expr *low = size_expr(lowering->arena, range->low), *high = size_expr(lowering->arena, range->high);
     if (n == group->row_loop) low = lowering->banding->low, high = lowering->banding->high;
     body = statement_loop(lowering->kernel, n == group->loop_count - 1 ? LOOP_VECTOR : LOOP_SEQUENTIAL, group->loops[n], low, high, body);
+    if (body->loop_kind == LOOP_VECTOR) look_ahead(lowering, body, group->row_loop == NONE ? NONE : group->loops[group->row_loop]);
   }
   if (group->wanted) body = statement_if(lowering->kernel, group->wanted, body, NULL);
   block_append(&lowering->banding->block, body);
@@ -120,6 +129,8 @@ static Statement *unit_loops(Lowering *lowering, const Unit *unit, int count, co
     if (axes[n] == band_row_axis(lowering, banding->number)) columns = (Columns){banding->low, banding->high};
     LoopKind kind = n == count - 1 && is_vector ? LOOP_VECTOR : LOOP_SEQUENTIAL;
     body = statement_loop(lowering->kernel, kind, index, columns.low, columns.high, body);
+    if (kind == LOOP_VECTOR && unit->equation->reduce == REDUCE_NONE)
+      look_ahead(lowering, body, unit->axes[band_row_axis(lowering, banding->number)].index);
   }
   return body;
 }
