@@ -127,13 +127,24 @@ static bool divides_terms(const Expr *expr, int64_t divisor, Affine *out_affine)
   return true;
 }
 
+/* quotient(2 * i, 6) is quotient(i, 3); NULL: there is nothing to cancel. */
+static const Expr *cancel_quotient(Arena *arena, const Expr *a, int64_t b) {
+  Affine affine;
+  if (!expr_affine(a, &affine) || affine.term_count != 1) return NULL;
+  int64_t common = affine.terms[0].coefficient;
+  if (common < 2 || b < 2 || b % common || affine.constant % common) return NULL;
+  affine.terms[0].coefficient = 1;
+  affine.constant /= common;
+  return expr_binary(arena, OP_QUOTIENT, affine_expr(arena, &affine), expr_integer(arena, b / common));
+}
+
 static const Expr *fold_division(Arena *arena, Op op, const Expr *a, const Expr *b) {
   bool is_quotient = op == OP_QUOTIENT;
   if (b->op != OP_INTEGER || b->integer == 0) return NULL;
   if (b->integer == 1) return is_quotient ? a : expr_integer(arena, 0);
   if (b->integer == -1) return is_quotient ? expr_unary(arena, OP_NEG, a) : expr_integer(arena, 0);
   Affine affine;
-  if (!divides_terms(a, b->integer, &affine)) return NULL;
+  if (!divides_terms(a, b->integer, &affine)) return is_quotient ? cancel_quotient(arena, a, b->integer) : NULL;
   if (!is_quotient) return expr_integer(arena, integer_remainder(affine.constant, b->integer));
   affine.constant = integer_quotient(affine.constant, b->integer);
   return affine_expr(arena, &affine);

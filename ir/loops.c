@@ -112,4 +112,10 @@ Statement *statement_reduce(Kernel *kernel, LocalId local, ReduceOp op, int coun
   return reduce;
 }
 
+Statement *statement_prefetch(Kernel *kernel, const Expr *load) {
+  Statement *prefetch = statement_create(kernel, STATEMENT_PREFETCH);
+  prefetch->value = load;
+  return prefetch;
+}
+
 Statement *statement_barrier(Kernel *kernel) { return statement_create(kernel, STATEMENT_BARRIER); }

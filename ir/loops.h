@@ -70,6 +70,7 @@ typedef enum {
   STATEMENT_STORE,
   STATEMENT_REDUCE,
   STATEMENT_TILE,
+  STATEMENT_PREFETCH,
   STATEMENT_BARRIER
 } StatementKind;
 
@@ -96,6 +97,7 @@ struct Statement {
   LocalId local;
   const Expr *value;
 
+  /* PREFETCH value: a load whose memory is asked for ahead of its use; it need not be there, and nothing waits for it. */
   /* STORE buffer[indices] = value. Nontemporal: where the buffer is larger than the caches can hold, past them: nothing reads it
    * soon, so a line need not come from memory before it is written. Contiguous along the index of the vector loop around. */
   bool is_nontemporal;
@@ -210,6 +212,7 @@ Statement *statement_let(Kernel *kernel, LocalId local, const Expr *value);
 Statement *statement_store(Kernel *kernel, BufferId buffer, const Expr *const *indices, const Expr *value);
 Statement *statement_reduce(Kernel *kernel, LocalId local, ReduceOp op, int count, const IndexId *indices, const Expr *guard,
                             const Expr *value, const Expr *body, bool is_vector);
+Statement *statement_prefetch(Kernel *kernel, const Expr *load);
 Statement *statement_barrier(Kernel *kernel);
 Statement *statement_create(Kernel *kernel, StatementKind kind);
 

@@ -194,6 +194,13 @@ static Statement *parse_tile(KernelParser *parser) {
   return tile;
 }
 
+static Statement *parse_prefetch(KernelParser *parser) {
+  SourceRange where = parser->reader.token.where;
+  const Expr *load = expr_parse(&parser->exprs);
+  if (!parser->reader.has_failed && load->op != OP_LOAD) reader_fail(&parser->reader, where, "only an element of a buffer can be prefetched");
+  return parser->reader.has_failed ? statement_create(parser->kernel, STATEMENT_PREFETCH) : statement_prefetch(parser->kernel, load);
+}
+
 static Statement *parse_statement(KernelParser *parser) {
   Reader *reader = &parser->reader;
   expr_parse_shared_lines(&parser->exprs);
@@ -201,6 +208,7 @@ static Statement *parse_statement(KernelParser *parser) {
   if (reader_accept(reader, "reduce")) return parse_reduce(parser, false);
   if (reader_accept(reader, "if")) return parse_if(parser);
   if (reader_accept(reader, "tile")) return parse_tile(parser);
+  if (reader_accept(reader, "prefetch")) return parse_prefetch(parser);
   if (reader_accept(reader, "barrier")) return statement_barrier(parser->kernel);
   bool is_reversed = reader_accept(reader, "reversed");
   if (reader_accept(reader, "vector"))

@@ -164,6 +164,11 @@ static void print_statement(const Printer *printer, const Statement *statement, 
   case STATEMENT_STORE:
   case STATEMENT_REDUCE: print_assignment(printer, &exprs, statement); break;
   case STATEMENT_TILE: print_tile(printer, &exprs, statement, indent); break;
+  case STATEMENT_PREFETCH:
+    text_add(printer->text, "prefetch ");
+    expr_printer_print(&exprs, statement->value);
+    text_add(printer->text, "\n");
+    break;
   case STATEMENT_BARRIER: text_add(printer->text, "barrier\n"); break;
   }
   expr_printer_end(&exprs);

@@ -234,6 +234,10 @@ static void check_statement(Verifier *verifier, const Statement *statement) {
   case STATEMENT_STORE: check_store(verifier, statement); break;
   case STATEMENT_REDUCE: check_reduce(verifier, statement); break;
   case STATEMENT_TILE: check_tile(verifier, statement); break;
+  case STATEMENT_PREFETCH:
+    if (!statement->value || statement->value->op != OP_LOAD) fail(verifier, "what is prefetched is no load");
+    else check_expr(verifier, statement->value, statement->value->type, "what is prefetched");
+    break;
   case STATEMENT_BARRIER:
     if (verifier->is_parallel || verifier->vector_index != NONE) fail(verifier, "a barrier in a parallel or vector loop");
     break;

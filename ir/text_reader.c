@@ -254,7 +254,7 @@ bool name_is_word(const char *name) {
 bool name_is_plain(const char *name) {
   static const char *const words[] = {"inf",    "nan",      "true",   "false",    "where",  "else",  "with",    "in",
                                       "of",     "symbol",   "index",  "tensor",   "buffer", "local", "program", "kernel",
-                                      "for",    "parallel", "vector", "reversed", "if",     "let",   "reduce",  "barrier",
+                                      "for",    "parallel", "vector", "reversed", "if",     "let",   "reduce",  "prefetch", "barrier",
                                       "tile",   "row",      "column", "depth",    "from",   "below", "by",      "batch",
                                       "shared", "before",   "after",  "axis",     "port",   "slots", "ignored", "nontemporal"};
   if (!name_is_word(name)) return false;

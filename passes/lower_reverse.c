@@ -35,6 +35,9 @@ typedef struct Walk {
   BufferId *shared, *next, *first_step, *sums; /* by shared value, carried value, backward member, sum */
   int known_count;
   Known known[MOST_KNOWN];
+  int row_count; /* values of a step that all inner elements have in common, computed once: [step, lane of the item] */
+  const Expr **rows;
+  BufferId *row_buffers;
   Block *steady; /* where loads go that do not change with time; NULL: they stay */
   int steady_count;
   const Expr **steady_loads, **steady_locals;
@@ -43,6 +46,20 @@ typedef struct Walk {
 static const Expr *plus(const Walk *walk, const Expr *a, const Expr *b) { return expr_binary(walk->arena, OP_ADD, a, b); }
 static const Expr *minus(const Walk *walk, const Expr *a, const Expr *b) { return expr_binary(walk->arena, OP_SUB, a, b); }
 static const Expr *number(const Walk *walk, int64_t value) { return integer(walk->lowering, value); }
+
+static BufferId add_private(Walk *walk, const char *name, int rank, const Size *shape) {
+  BufferId id = kernel_add_buffer(walk->kernel, name, TYPE_REAL, rank, shape, HOME_WORKSPACE, 0);
+  walk->kernel->buffers[id].is_private = true;
+  return id;
+}
+
+static const Expr *load(const Walk *walk, BufferId buffer, const Expr *const *indices) {
+  return expr_load(walk->arena, TYPE_REAL, buffer, walk->kernel->buffers[buffer].rank, indices, NULL);
+}
+
+static Statement *store(const Walk *walk, BufferId buffer, const Expr *const *indices, const Expr *value) {
+  return statement_store(walk->kernel, buffer, indices, value);
+}
 
 /* ---- expressions of the frame at the element at hand -------------------------------------------------------------------- */
 
@@ -72,6 +89,67 @@ static const Expr *find_group(void *context, const Expr *expr) {
   if (!is_group || expr->args[1]->integer <= 0) return expr;
   if (expr->args[1]->integer >= reverse->extents[reverse->lane].constant) return number(walk, 0);
   return expr->args[1]->integer % reverse->chunk ? expr : expr_binary(walk->arena, OP_QUOTIENT, walk->low, expr->args[1]);
+}
+
+typedef struct RowCheck {
+  const Walk *walk;
+  bool has_load, is_own;
+} RowCheck;
+
+static void check_row(void *context, const Expr *expr) {
+  RowCheck *check = context;
+  const Walk *walk = check->walk;
+  if (expr->op == OP_LOCAL || (expr->op == OP_LOAD && walk->kernel->buffers[expr->id].is_private)) check->is_own = true;
+  if (expr->op == OP_LOAD) check->has_load = true;
+  if (expr->op != OP_INDEX) return;
+  check->is_own |= expr->id == walk->group;
+  for (int axis = 0; axis < walk->reverse->rank; axis++)
+    check->is_own |= walk->reverse->roles[axis] == AXIS_INNER && walk->item[axis] == expr->id;
+}
+
+/* It is read at this step for these lanes, and is the same for all inner elements. */
+static bool is_row(const Walk *walk, const Expr *expr) {
+  RowCheck check = {walk, false, false};
+  if (expr->type != TYPE_REAL || expr->op == OP_NEG || !expr_uses_index(expr, walk->item[walk->reverse->time])) return false;
+  if (!expr_uses_index(expr, walk->item[walk->reverse->lane])) return false;
+  expr_visit(expr, check_row, &check);
+  return check.has_load && !check.is_own;
+}
+
+static bool is_same_row(const Expr *a, const Expr *b) {
+  if (a->op == OP_MUL && b->op == OP_MUL && expr_equal(a->args[0], b->args[1]) && expr_equal(a->args[1], b->args[0])) return true;
+  return expr_equal(a, b);
+}
+
+static const Expr *const *row_indices(const Walk *walk) {
+  const Expr **indices = ARENA_ARRAY(walk->arena, const Expr *, 2);
+  indices[0] = minus(walk, walk->place[walk->reverse->time], walk->first);
+  indices[1] = minus(walk, walk->place[walk->reverse->lane], walk->low);
+  return indices;
+}
+
+/* The largest parts that are rows come from memory of the item: there the rows of a block lie side by side. */
+static const Expr *take_rows(Walk *walk, const Expr *expr) {
+  if (expr->op == OP_LOAD ? !is_row(walk, expr) : expr->arg_count == 0) return expr;
+  if (is_row(walk, expr)) {
+    int n = 0;
+    while (n < walk->row_count && !is_same_row(walk->rows[n], expr)) n++;
+    if (n == walk->row_count) {
+      Size shape[] = {size_constant(walk->reverse->steps), size_constant(walk->reverse->chunk)};
+      BufferId buffer = add_private(walk, arena_format(walk->arena, "row%d", n), 2, shape);
+      int count = walk->row_count;
+      ARENA_PUSH(walk->arena, walk->row_buffers, count, buffer);
+      ARENA_PUSH(walk->arena, walk->rows, walk->row_count, expr);
+    }
+    return load(walk, walk->row_buffers[n], row_indices(walk));
+  }
+  const Expr **args = ARENA_ARRAY(walk->arena, const Expr *, expr->arg_count);
+  bool changed = false;
+  for (int n = 0; n < expr->arg_count; n++) {
+    args[n] = take_rows(walk, expr->args[n]);
+    changed |= args[n] != expr->args[n];
+  }
+  return changed ? expr_make(walk->arena, expr->op, expr->arg_count, args) : expr;
 }
 
 /* What is loaded at every step alike is loaded before the steps. */
@@ -116,7 +194,7 @@ static const Expr *at_place(Walk *walk, const Expr *expr) {
   Ranges ranges = lowering_ranges(walk->lowering);
   expr = ranges_simplify(&ranges, expr_rewrite(walk->arena, expr, find_group, walk));
   expr = lower_expr(walk->lowering, expr, NULL, false);
-  return walk->steady ? expr_rewrite(walk->arena, expr, take_out, walk) : expr;
+  return walk->steady ? expr_rewrite(walk->arena, take_rows(walk, expr), take_out, walk) : expr;
 }
 
 static const Expr *let(Walk *walk, const char *name, const Expr *value, SourceRange source, Block *block) {
@@ -130,12 +208,6 @@ static const Expr *let(Walk *walk, const char *name, const Expr *value, SourceRa
 static SourceRange source_of(const Walk *walk, int equation) { return walk->lowering->program->equations[equation].source; }
 
 /* ---- private memory ------------------------------------------------------------------------------------------------------ */
-
-static BufferId add_private(Walk *walk, const char *name, int rank, const Size *shape) {
-  BufferId id = kernel_add_buffer(walk->kernel, name, TYPE_REAL, rank, shape, HOME_WORKSPACE, 0);
-  walk->kernel->buffers[id].is_private = true;
-  return id;
-}
 
 static const char *name_of(const Walk *walk, TensorId tensor, const char *suffix) {
   return arena_format(walk->arena, "%s.%s", walk->lowering->program->tensors[tensor].name, suffix);
@@ -162,14 +234,6 @@ static const Expr *const *element_indices(const Walk *walk, const Expr *before) 
     if (reverse->roles[axis] == AXIS_INNER) indices[rank++] = walk->place[axis];
   indices[rank] = minus(walk, walk->place[reverse->lane], walk->low);
   return indices;
-}
-
-static const Expr *load(const Walk *walk, BufferId buffer, const Expr *const *indices) {
-  return expr_load(walk->arena, TYPE_REAL, buffer, walk->kernel->buffers[buffer].rank, indices, NULL);
-}
-
-static Statement *store(const Walk *walk, BufferId buffer, const Expr *const *indices, const Expr *value) {
-  return statement_store(walk->kernel, buffer, indices, value);
 }
 
 /* Of the elements that are together, in the block: [step, element, lane of the part]. */
@@ -293,17 +357,55 @@ static void put_at_element(Walk *walk) {
 
 static void begin_steady(Walk *walk, Block *block) {
   walk->steady = block;
-  walk->steady_count = 0;
+  walk->steady_count = walk->row_count = 0;
+  walk->rows = NULL;
+  walk->row_buffers = NULL;
   walk->steady_loads = walk->steady_locals = NULL;
 }
 
-/* One step of one element: all of it is computed before any of it is replaced. In a block, what goes back needs is put down. */
-static void step_forward(Walk *walk, int element, bool is_again, Block *block) {
+/* sum + or - each term of `expr`, one by one, so that each is one multiply-add. */
+static const Expr *add_terms(const Walk *walk, const Expr *sum, const Expr *expr, Op op) {
+  if (expr->type == TYPE_REAL && (expr->op == OP_ADD || expr->op == OP_SUB)) {
+    sum = add_terms(walk, sum, expr->args[0], op);
+    return add_terms(walk, sum, expr->args[1], expr->op == op ? OP_ADD : OP_SUB);
+  }
+  return expr_binary(walk->arena, op, sum, expr);
+}
+
+/* Sums that elements which go together share grow by all of them before they are stored: `totals`. */
+static bool is_common(const Reverse *reverse, const ReverseSum *sum) { return !sum->keeps[reverse_last_inner(reverse)]; }
+
+/* What the element at hand adds to the sums that grow going back, or to those of the states alone, which can as well grow before. */
+static void grow_sums(Walk *walk, bool is_back, const Expr **totals, Block *stores) {
+  const Reverse *reverse = walk->reverse;
+  for (int n = 0; n < reverse->sum_count; n++) {
+    const ReverseSum *sum = &reverse->sums[n];
+    if (reverse_needs_adjoint(reverse, sum->term) != is_back) continue;
+    const Expr *term = at_place(walk, sum->term), *const *indices = sum_indices(walk, sum, NULL);
+    const Expr *start = is_common(reverse, sum) && totals[n] ? totals[n] : load(walk, walk->sums[n], indices);
+    const Expr *total = add_terms(walk, start, term, OP_ADD);
+    if (is_common(reverse, sum)) totals[n] = total;
+    else block_append(stores, store(walk, walk->sums[n], indices, total));
+  }
+}
+
+static void store_totals(Walk *walk, const Expr *const *totals, Block *block) {
+  for (int n = 0; n < walk->reverse->sum_count; n++)
+    if (totals[n]) block_append(block, store(walk, walk->sums[n], sum_indices(walk, &walk->reverse->sums[n], NULL), totals[n]));
+}
+
+/* One step of one element: all of it is computed before any of it is replaced. Going through a block (`totals`), what the way back
+ * needs is put down. */
+static void step_forward(Walk *walk, int element, const Expr **totals, Block *block) {
   const Reverse *reverse = walk->reverse;
   Block stores = {0};
+  bool is_again = totals != NULL;
   const Expr *step = minus(walk, walk->place[reverse->time], walk->first);
   walk->known_count = 0;
-  for (int n = 0; n < reverse->forward_count; n++) know(walk, reverse->forward[n].tensor, -1, load(walk, walk->state[n], element_indices(walk, NULL)));
+  for (int n = 0; n < reverse->forward_count; n++) {
+    const Expr *before = load(walk, walk->state[n], element_indices(walk, NULL));
+    know(walk, reverse->forward[n].tensor, -1, let(walk, "before", before, source_of(walk, reverse->forward[n].equation), block));
+  }
   for (int n = 0; n < reverse->shared_count && is_again; n++) {
     const Expr *value = let(walk, "shared", at_place(walk, reverse->shared[n].value), source_of(walk, reverse->forward[0].equation), block);
     block_append(&stores, store(walk, walk->shared[n], block_indices(walk, step, element), value));
@@ -318,9 +420,46 @@ static void step_forward(Walk *walk, int element, bool is_again, Block *block) {
     if (is_again) block_append(&stores, store(walk, walk->states[n], block_indices(walk, plus(walk, step, number(walk, 1)), element), value));
     know(walk, member->tensor, 0, value);
   }
+  if (is_again) grow_sums(walk, false, totals, &stores);
   *block->tail = stores.first;
   block->tail = stores.tail;
   walk->known_count = 0;
+}
+
+typedef struct AheadSearch {
+  const Walk *walk;
+  Block *block;
+  const Expr *const *by;
+  int count;
+  const Expr **loads;
+} AheadSearch;
+
+static void ask_ahead(void *context, const Expr *expr) {
+  AheadSearch *search = context;
+  const Walk *walk = search->walk;
+  if (expr->op != OP_LOAD || !expr_uses_index(expr, walk->item[walk->reverse->time])) return;
+  for (int n = 0; n < search->count; n++)
+    if (expr_equal(search->loads[n], expr)) return;
+  ARENA_PUSH(walk->arena, search->loads, search->count, expr);
+  const Expr *load = expr_load(walk->arena, expr->type, expr->id, expr->arg_count, expr->args, NULL);
+  load = expr_substitute(walk->arena, load, walk->kernel->index_count, search->by);
+  block_append(search->block, statement_prefetch(walk->kernel, load));
+}
+
+/* The rows of a block are short pieces far apart, which no processor foresees: those of the block that comes next are asked for. */
+static void ask_for_next(const Walk *walk, bool is_back, Block *block) {
+  const Expr **by = ARENA_ARRAY(walk->arena, const Expr *, walk->kernel->index_count);
+  IndexId time = walk->item[walk->reverse->time];
+  by[time] = expr_binary(walk->arena, is_back ? OP_SUB : OP_ADD, expr_index(walk->arena, time), number(walk, walk->reverse->steps));
+  AheadSearch search = {walk, block, by, 0, NULL};
+  for (int n = 0; n < walk->row_count; n++) expr_visit(walk->rows[n], ask_ahead, &search);
+}
+
+static Statement *fill_rows(Walk *walk, const Expr *limit, bool is_back) {
+  Block block = {0};
+  ask_for_next(walk, is_back, &block);
+  for (int n = 0; n < walk->row_count; n++) block_append(&block, store(walk, walk->row_buffers[n], row_indices(walk), walk->rows[n]));
+  return walk->row_count ? over_steps(walk, limit, false, over_lanes(walk, block.first)) : NULL;
 }
 
 /* From the first step to the last. Of the last block no step is needed, where nobody reads what it leaves. */
@@ -341,30 +480,22 @@ static Statement *go_forward(Walk *walk) {
       const Expr *const *kept = element_indices(walk, expr_index(walk->arena, walk->block));
       block_append(&group, store(walk, walk->kept[n], kept, load(walk, walk->state[n], element_indices(walk, NULL))));
     }
-    step_forward(walk, element, false, &steps);
+    step_forward(walk, element, NULL, &steps);
   }
   walk->steady = NULL;
   block_append(&group, over_steps(walk, limit, false, steps.first));
-  return over(walk, LOOP_SEQUENTIAL, walk->block, number(walk, 0), walk->blocks, over_groups(walk, group.first));
+  Block all = {0};
+  Statement *rows = fill_rows(walk, limit, false);
+  if (rows) block_append(&all, rows);
+  block_append(&all, over_groups(walk, group.first));
+  return over(walk, LOOP_SEQUENTIAL, walk->block, number(walk, 0), walk->blocks, all.first);
 }
 
 /* ---- back ------------------------------------------------------------------------------------------------------------------- */
 
-/* sum + or - each term of `expr`, one by one, so that each is one multiply-add. */
-static const Expr *add_terms(const Walk *walk, const Expr *sum, const Expr *expr, Op op) {
-  if (expr->type == TYPE_REAL && (expr->op == OP_ADD || expr->op == OP_SUB)) {
-    sum = add_terms(walk, sum, expr->args[0], op);
-    return add_terms(walk, sum, expr->args[1], expr->op == op ? OP_ADD : OP_SUB);
-  }
-  return expr_binary(walk->arena, op, sum, expr);
-}
-
 static const Expr *subtract_or_add(const Walk *walk, const Expr *sum, const Expr *value, bool is_negative) {
   return expr_binary(walk->arena, is_negative ? OP_SUB : OP_ADD, sum, value);
 }
-
-/* Sums that elements which go together share grow by all of them before they are stored: `totals`. */
-static bool is_common(const Reverse *reverse, const ReverseSum *sum) { return !sum->keeps[reverse_last_inner(reverse)]; }
 
 static void step_back(Walk *walk, int element, const Expr **totals, Block *block) {
   const Reverse *reverse = walk->reverse;
@@ -393,25 +524,17 @@ static void step_back(Walk *walk, int element, const Expr **totals, Block *block
     const Expr *value = let(walk, name, at_place(walk, reverse->carried[n].value), source_of(walk, reverse->backward[0].equation), block);
     block_append(&stores, store(walk, walk->next[n], element_indices(walk, NULL), value));
   }
-  for (int n = 0; n < reverse->sum_count; n++) {
-    const ReverseSum *sum = &reverse->sums[n];
-    const Expr *term = at_place(walk, sum->term);
-    if (is_common(reverse, sum)) {
-      totals[n] = add_terms(walk, totals[n] ? totals[n] : load(walk, walk->sums[n], sum_indices(walk, sum, NULL)), term, OP_ADD);
-      continue;
-    }
-    const Expr *const *indices = sum_indices(walk, sum, NULL);
-    block_append(&stores, store(walk, walk->sums[n], indices, add_terms(walk, load(walk, walk->sums[n], indices), term, OP_ADD)));
-  }
+  grow_sums(walk, true, totals, &stores);
   *block->tail = stores.first;
   block->tail = stores.tail;
   walk->known_count = 0;
 }
 
 /* The states of one block again, then back through it, for the elements that go together. */
-static Statement *go_through_block(Walk *walk) {
+static void go_through_block(Walk *walk, Block *block) {
   const Reverse *reverse = walk->reverse;
   Block group = {0}, again = {0}, back = {0};
+  const Expr **totals = ARENA_ARRAY(walk->arena, const Expr *, reverse->sum_count);
   begin_steady(walk, &group);
   for (int element = 0; element < reverse->together; element++) {
     put_at_group(walk, element);
@@ -421,19 +544,21 @@ static Statement *go_through_block(Walk *walk) {
       block_append(&group, store(walk, walk->state[n], element_indices(walk, NULL), value));
       block_append(&group, store(walk, walk->states[n], block_indices(walk, number(walk, 0), element), value));
     }
-    step_forward(walk, element, true, &again);
+    step_forward(walk, element, totals, &again);
   }
-  const Expr **totals = ARENA_ARRAY(walk->arena, const Expr *, reverse->sum_count);
+  store_totals(walk, totals, &again);
+  memset(totals, 0, sizeof *totals * (size_t)reverse->sum_count);
   for (int element = 0; element < reverse->together; element++) {
     put_at_group(walk, element);
     step_back(walk, element, totals, &back);
   }
-  for (int n = 0; n < reverse->sum_count; n++)
-    if (totals[n]) block_append(&back, store(walk, walk->sums[n], sum_indices(walk, &reverse->sums[n], NULL), totals[n]));
+  store_totals(walk, totals, &back);
   walk->steady = NULL;
   block_append(&group, over_steps(walk, walk->limit, false, again.first));
   block_append(&group, over_steps(walk, walk->limit, true, back.first));
-  return over_groups(walk, group.first);
+  Statement *rows = fill_rows(walk, walk->limit, true);
+  if (rows) block_append(block, rows);
+  block_append(block, over_groups(walk, group.first));
 }
 
 /* ---- sums and results --------------------------------------------------------------------------------------------------------- */
@@ -546,7 +671,7 @@ static Statement *item_body(Walk *walk) {
   block_append(&all, go_forward(walk));
   for (int n = 0; n < reverse->forward_count; n++) finish_end(walk, reverse->forward[n].end, walk->state[n], &all);
   zero_sums(walk, true, &back);
-  block_append(&back, go_through_block(walk));
+  go_through_block(walk, &back);
   finish_results(walk, true, &back);
   Statement *blocks = over(walk, LOOP_SEQUENTIAL, walk->block, number(walk, 0), walk->blocks, back.first);
   blocks->is_reversed = true;

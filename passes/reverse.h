@@ -89,6 +89,7 @@ void reverse_cut_sums(Arena *arena, Reverse *reverse);
 int reverse_last_inner(const Reverse *reverse); /* axis */
 /* The offset from the frame's time of a read of a recurrence; false where it is none. */
 bool reverse_offset(const Reverse *reverse, const Expr *read, int64_t *out_offset);
+bool reverse_needs_adjoint(const Reverse *reverse, const Expr *term); /* else it is of the states alone */
 const Expr *reverse_tidy(Arena *arena, const Expr *expr); /* subscripts in one form */
 
 /* lower_reverse.c */

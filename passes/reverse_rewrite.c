@@ -24,7 +24,7 @@ static ScheduleNode *loop_around(const Planning *planning, const ScheduleNode *l
 
 static bool is_step_result(const Planning *planning, const Reader *reader) { return reader->keeps[planning->reverse->time] && !reader->is_merged; }
 
-/* Lanes run along the axis that most results of a step keep; of several, the longest. */
+/* Lanes run along the longest axis, as the others are loops inside of an item; of several, along the one that most results of a step keep. */
 static void choose_lane(Planning *planning) {
   Reverse *reverse = planning->reverse;
   int best = -1;
@@ -33,7 +33,7 @@ static void choose_lane(Planning *planning) {
     if (reverse->roles[axis] != AXIS_INNER || reverse->extents[axis].symbol != NONE || reverse->extents[axis].constant < FEWEST_LANES) continue;
     int count = 0;
     for (int n = 0; n < planning->reader_count; n++) count += is_step_result(planning, &planning->readers[n]) && planning->readers[n].keeps[axis];
-    if (count < best || (count == best && reverse->extents[axis].constant < longest)) continue;
+    if (reverse->extents[axis].constant < longest || (reverse->extents[axis].constant == longest && count < best)) continue;
     best = count;
     longest = reverse->extents[axis].constant;
     reverse->lane = axis;
@@ -502,7 +502,7 @@ static void choose_block(Planning *planning) {
   while (reverse->together > 1 && (extent % reverse->together || reverse->together * registers > machine->registers - 6)) reverse->together /= 2;
   int64_t lanes = machine->lanes, bytes = 4 * (lanes * reverse->together * (reverse->forward_count + reverse->shared_count + narrow) + reverse->chunk * wide);
   reverse->steps = MOST_STEPS;
-  while (reverse->steps > LEAST_STEPS && reverse->steps * bytes * 4 > machine->l1_bytes * 3) reverse->steps /= 2;
+  while (reverse->steps > LEAST_STEPS && reverse->steps * bytes > machine->l1_bytes) reverse->steps /= 2;
 }
 
 bool reverse_rewrite(Planning *planning) {

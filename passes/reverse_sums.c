@@ -53,6 +53,8 @@ static int kind_of(const Reverse *reverse, const Expr *factor) {
   return search.kind;
 }
 
+bool reverse_needs_adjoint(const Reverse *reverse, const Expr *term) { return kind_of(reverse, term) == 0; }
+
 static const Expr *multiply(Arena *arena, const Expr *product, const Expr *factor) {
   return product ? expr_binary(arena, OP_MUL, product, factor) : factor;
 }
