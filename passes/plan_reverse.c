@@ -416,6 +416,7 @@ static bool find_readers(Planning *planning) {
       planning->is_forward_kept = true;
     }
     if (uses.reads_last && uses.reads_first) return false;
+    if (uses.reads_last && !can_wait(planning, n)) planning->is_forward_kept = true;
     if (uses.reads_last && !uses.reads_forward && !uses.reads_backward) ARENA_PUSH(planning->arena, last, last_count, n);
   }
   for (int n = 0; n < last_count && !planning->is_forward_kept; n++) ARENA_PUSH(planning->arena, planning->ends, planning->end_count, last[n]);

@@ -166,6 +166,23 @@ static void remove_node(ScheduleNode **nodes, int equation, const ScheduleNode *
   }
 }
 
+/* What reads what comes out was before the loop back: it goes behind it. Nothing reads it before. */
+static void move_behind(Planning *planning, int equation) {
+  const Place *place = &planning->places[equation];
+  if (place->order > planning->at.order) return;
+  ScheduleNode *moved = NULL, **nodes = planning->at.parent ? &planning->at.parent->body : planning->schedule;
+  for (ScheduleNode **node = nodes; *node && !moved; node = &(*node)->next)
+    if ((*node)->equation == equation) {
+      moved = *node;
+      *node = moved->next;
+      break;
+    }
+  while (*nodes && *nodes != planning->reverse->loop) nodes = &(*nodes)->next;
+  if (!moved || !*nodes) internal_error("an equation that reads states is not beside the loop back");
+  moved->next = (*nodes)->next;
+  (*nodes)->next = moved;
+}
+
 /* ---- sums that go on ------------------------------------------------------------------------------------------------------ */
 
 typedef struct UseCount {
@@ -355,6 +372,7 @@ static void add_part_result(Planning *planning, const Reader *reader) {
     equation.guard = equation.body = NULL;
   }
   program->equations[reader->equation] = equation;
+  move_behind(planning, reader->equation);
   join_loops(planning, program_add_equation(program, part), result.axis, count);
   ARENA_PUSH(arena, reverse->results, reverse->result_count, result);
 }
@@ -405,6 +423,7 @@ static void rewrite_ends(Planning *planning) {
     if (equation.value) equation.value = expr_rewrite(planning->arena, equation.value, read_end, planning);
     if (equation.body) equation.body = expr_rewrite(planning->arena, equation.body, read_end, planning);
     planning->program->equations[planning->ends[n]] = equation;
+    move_behind(planning, planning->ends[n]);
   }
 }
 
