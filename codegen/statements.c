@@ -306,7 +306,7 @@ void emit_block(Emitter *emitter, const Statement *first) {
       break;
     case STATEMENT_REDUCE: emit_reduce(emitter, statement); break;
     case STATEMENT_TILE: emit_tile(emitter, statement); break;
-    case STATEMENT_PREFETCH: emit_prefetch_load(emitter, statement->value); break;
+    case STATEMENT_PREFETCH: emit_prefetch_load(emitter, statement->value, FAR); break;
     case STATEMENT_BARRIER: emit_barrier(emitter); break;
     }
   }
