@@ -10,7 +10,12 @@
  */
 #include "codegen/flow.h"
 
-enum { K_UNROLL = 4, SHORT_VALUE = 4, MOST_ROWS = 16 };
+enum {
+  K_UNROLL = 4,
+  SHORT_VALUE = 4,
+  MOST_ROWS = 16,
+  BESIDE = 64 /* elements whose sums must go on beside each other: two multipliers of 256 bits need four steps each */
+};
 
 typedef struct Tile {
   Emitter *emitter;
@@ -92,14 +97,22 @@ static int pointer_count(const Tile *tile) { return tile->statement->has_rows_in
 /* The distance from one k to the next is not that of a panel. */
 static unsigned has_wide_steps(const Tile *tile) { return !LLVMIsConstant(tile->a_stride); }
 
-static void emit_steps(Tile *tile, LLVMValueRef low, LLVMValueRef high, int unroll) {
+/* A low tile has few sums: each is taken apart into as many as keep the processor busy, which step after step add to in turn. */
+static int chain_count(const Tile *tile) {
+  int chains = 1;
+  while (chains < K_UNROLL && chains * tile->rows * tile->vectors * tile->emitter->lanes < BESIDE) chains *= 2;
+  return chains;
+}
+
+static void emit_steps(Tile *tile, LLVMValueRef low, LLVMValueRef high, int unroll, int chains) {
   Emitter *emitter = tile->emitter;
-  LoopFlow loop = {.carried_count = tile->rows * tile->vectors, .is_unrolled_by_hand = true};
+  int sums = tile->rows * tile->vectors;
+  LoopFlow loop = {.carried_count = chains * sums, .is_unrolled_by_hand = true};
   memcpy(loop.carried, tile->sums, sizeof loop.carried);
   loop_begin(emitter, &loop, low, high, emit_constant(emitter, unroll));
   LLVMValueRef a[MOST_ROWS], b = panel_at(tile, tile->b_type, tile->b, loop.index, tile->b_stride);
   for (int n = 0; n < pointer_count(tile); n++) a[n] = panel_at(tile, emitter->codegen->type_f32, tile->a[n], loop.index, tile->a_stride);
-  for (int n = 0; n < unroll; n++) emit_step(tile, loop.carried, a, b, n);
+  for (int n = 0; n < unroll; n++) emit_step(tile, loop.carried + n % chains * sums, a, b, n);
   loop_end(emitter, &loop);
   memcpy(tile->sums, loop.carried, sizeof loop.carried);
 }
@@ -112,13 +125,21 @@ static LLVMValueRef out_address(const Tile *tile, int r, int v) {
 }
 
 /* The sums begin with zero, or with what they are added to. */
-static void begin_sums(Tile *tile) {
-  for (int n = 0; n < tile->rows * tile->vectors; n++) {
+static void begin_sums(Tile *tile, int chains) {
+  int sums = tile->rows * tile->vectors;
+  for (int n = 0; n < chains * sums; n++) {
     tile->sums[n] = LLVMConstNull(tile->vector_type);
-    if (!tile->adds) continue;
+    if (!tile->adds || n >= sums) continue;
     tile->sums[n] = LLVMBuildLoad2(tile->emitter->builder, tile->vector_type, out_address(tile, n / tile->vectors, n % tile->vectors), "");
     LLVMSetAlignment(tile->sums[n], 4);
   }
+}
+
+/* Puts the parts of the sums together, two and two. */
+static void join_chains(Tile *tile, int chains) {
+  int sums = tile->rows * tile->vectors;
+  for (int half = chains / 2; half; half /= 2)
+    for (int n = 0; n < half * sums; n++) tile->sums[n] = LLVMBuildFAdd(tile->emitter->builder, tile->sums[n], tile->sums[n + half * sums], "");
 }
 
 enum { FIRST_POINTER = 4 };
@@ -152,10 +173,12 @@ static LLVMValueRef tile_function(Tile *caller) {
   tile.out = LLVMGetParam(function, 2);
   tile.pitch = LLVMGetParam(function, 3);
   LLVMValueRef zero = emit_constant(&emitter, 0), depth = LLVMGetParam(function, 1);
-  begin_sums(&tile);
+  int chains = chain_count(&tile);
+  begin_sums(&tile, chains);
   LLVMValueRef whole = LLVMBuildAnd(emitter.builder, depth, emit_constant(&emitter, -K_UNROLL), "");
-  emit_steps(&tile, zero, whole, K_UNROLL);
-  emit_steps(&tile, whole, depth, 1);
+  emit_steps(&tile, zero, whole, K_UNROLL, chains);
+  join_chains(&tile, chains);
+  emit_steps(&tile, whole, depth, 1, 1);
   for (int n = 0; n < tile.rows * tile.vectors; n++)
     LLVMSetAlignment(LLVMBuildStore(emitter.builder, tile.sums[n], out_address(&tile, n / tile.vectors, n % tile.vectors)), 4);
   LLVMBuildRetVoid(emitter.builder);

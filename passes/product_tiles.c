@@ -8,10 +8,12 @@ enum {
   TILES_WITH_MAPS = 6  /* row tiles of one item that does maps too: few, so that there are items for all threads */
 };
 
-/* Row tiles that share a panel of B while it is in the cache: their panels of A fill half of the second level. Where their
- * number is known, blocks are about equal. */
+/* Row tiles that share a panel of B while it is in the cache: their panels of A fill half of the second level. Of several passes more
+ * share it, as it comes from far away each time, which the first of them waits for; A is then read on from the next level, in order.
+ * Where their number is known, blocks are about equal. */
 static int64_t product_tiles_per_block(const Product *product) {
-  int64_t bytes = (int64_t)product->tile_rows * product->pass_depth * 4, most = product->lowering->context->machine->l2_bytes / 2 / bytes;
+  int64_t bytes = (int64_t)product->tile_rows * product->pass_depth * 4, level = product->lowering->context->machine->l2_bytes;
+  int64_t most = (product->is_one_pass ? level / 2 : 2 * level) / bytes;
   most = most < 4 ? 4 : most > 64 ? 64 : most;
   if (product->row_panels.symbol != NONE) return most;
   int64_t blocks = (product->row_panels.constant + most - 1) / most;
