@@ -197,13 +197,26 @@ static void leave_probe(const char *reason) {
   longjmp(after_probe, 1);
 }
 
+/* What LLVM holds when it is left so is lost: the leak checker need not say it. */
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/lsan_interface.h>
+static void watch_leaks(bool is_watching) {
+  if (is_watching) __lsan_enable();
+  else __lsan_disable();
+}
+#else
+static void watch_leaks(bool is_watching) { (void)is_watching; }
+#endif
+
 static bool try_probe(Codegen *codegen, Processor *processor) {
+  watch_leaks(false);
   bool is_possible = !setjmp(after_probe);
   if (is_possible) {
     LLVMInstallFatalErrorHandler(leave_probe);
     processor->machine = probe_machine(codegen, processor->is_here);
   }
   LLVMResetFatalErrorHandler();
+  watch_leaks(true);
   return is_possible;
 }
 

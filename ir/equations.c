@@ -212,6 +212,19 @@ void equation_visit(const Equation *equation, ExprVisit *visit, void *context) {
   if (equation->body) expr_visit(equation->body, visit, context);
 }
 
+bool program_has_boundary(const Program *program, TensorId tensor) {
+  for (int n = 0; n < program->tensor_count; n++)
+    if (program->tensors[n].boundary_of == tensor) return true;
+  return program->tensors[tensor].boundary_of != NONE;
+}
+
+int program_run_time_axes(const Program *program, TensorId id) {
+  const Tensor *tensor = &program->tensors[id];
+  int count = 0;
+  for (int n = 0; n < tensor->rank; n++) count += tensor->shape[n].symbol != NONE && program->symbols[tensor->shape[n].symbol].kind != SYMBOL_BATCH;
+  return count;
+}
+
 bool program_shows(const Program *program, TensorId tensor) {
   for (int n = 0; n < program->port_count; n++)
     if (program->ports[n].tensor == tensor) return true;

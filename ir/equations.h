@@ -164,6 +164,8 @@ const char *port_turn_name(Arena *arena, const Port *port, int64_t turn);
 void program_add_ignored(Program *program, const char *pattern); /* once each */
 int program_find_port(const Program *program, PortKind kind, const char *name); /* or NONE */
 bool program_shows(const Program *program, TensorId tensor); /* by a port of any kind */
+bool program_has_boundary(const Program *program, TensorId tensor); /* there is one of it, or it is one */
+int program_run_time_axes(const Program *program, TensorId tensor); /* of sizes known in the call, without the batch */
 int program_port_of_tensor(const Program *program, TensorId tensor, PortKind kind); /* or NONE */
 const Equation *program_definition(const Program *program, TensorId tensor); /* or NULL */
 /* Visits value, guard and body, those there are. */

@@ -30,13 +30,6 @@ typedef struct Recompute {
 
 /* ---- what could be -------------------------------------------------------------------------------------------------- */
 
-static int run_time_axes(const Program *program, TensorId id) {
-  const Tensor *tensor = &program->tensors[id];
-  int count = 0;
-  for (int n = 0; n < tensor->rank; n++) count += tensor->shape[n].symbol != NONE && program->symbols[tensor->shape[n].symbol].kind != SYMBOL_BATCH;
-  return count;
-}
-
 typedef struct Needs {
   const Program *program;
   const bool *is_eligible;
@@ -45,21 +38,15 @@ typedef struct Needs {
 
 static void check_need(void *context, const Expr *expr) {
   Needs *needs = context;
-  if (expr->op != OP_READ || run_time_axes(needs->program, expr->id) < 2) return;
+  if (expr->op != OP_READ || program_run_time_axes(needs->program, expr->id) < 2) return;
   bool is_given = needs->program->definition[expr->id] == NONE || needs->program->tensors[expr->id].boundary_of != NONE;
   if (!is_given) needs->fails |= expr->outside != NULL || !needs->is_eligible[expr->id];
-}
-
-static bool has_boundary(const Program *program, TensorId tensor) {
-  for (int n = 0; n < program->tensor_count; n++)
-    if (program->tensors[n].boundary_of == tensor) return true;
-  return program->tensors[tensor].boundary_of != NONE;
 }
 
 /* It can be computed again: what it reads has fewer run-time axes, or could be computed again in turn, and it sums over a known number. */
 static bool could_be(const Program *program, const bool *is_eligible, TensorId tensor) {
   const Equation *equation = program_definition(program, tensor);
-  if (!equation || run_time_axes(program, tensor) < 2 || program_shows(program, tensor) || has_boundary(program, tensor)) return false;
+  if (!equation || program_run_time_axes(program, tensor) < 2 || program_shows(program, tensor) || program_has_boundary(program, tensor)) return false;
   for (int n = 0; n < equation->reduce_count; n++)
     if (program->indices[equation->reduce_indices[n]].high.symbol != NONE) return false;
   Needs needs = {program, is_eligible, false};
@@ -100,7 +87,7 @@ static void find_distance(void *context, const Expr *expr) {
 
 /* A band ends with it. */
 static bool ends_band(const Program *program, int equation) {
-  return program->equations[equation].reduce != REDUCE_NONE && run_time_axes(program, program->equations[equation].target) < 2 &&
+  return program->equations[equation].reduce != REDUCE_NONE && program_run_time_axes(program, program->equations[equation].target) < 2 &&
          !is_row_reduction(program, equation);
 }
 

@@ -31,25 +31,12 @@ static void check_read(void *context, const Expr *expr) {
   sink->fails |= sink->axis == NONE || !expr_is_index(expr->args[sink->axis], index);
 }
 
-static bool has_boundary(const Program *program, TensorId tensor) {
-  for (int n = 0; n < program->tensor_count; n++)
-    if (program->tensors[n].boundary_of == tensor) return true;
-  return program->tensors[tensor].boundary_of != NONE;
-}
-
-static int run_time_axes(const Program *program, TensorId id) {
-  const Tensor *tensor = &program->tensors[id];
-  int count = 0;
-  for (int n = 0; n < tensor->rank; n++) count += tensor->shape[n].symbol != NONE && program->symbols[tensor->shape[n].symbol].kind != SYMBOL_BATCH;
-  return count;
-}
-
 /* The axis of the node's target along which it can go into the loop, or NONE. */
 static int sink_axis(Sink *sink, const ScheduleNode *node) {
   const Program *program = sink->program;
   const Tensor *tensor = &program->tensors[sink->tensor = program->equations[node->equation].target];
   const Index *range = &program->indices[sink->loop->index];
-  if (run_time_axes(program, sink->tensor) < 2 || range->high.symbol != NONE || program_shows(program, sink->tensor) || has_boundary(program, sink->tensor)) return NONE;
+  if (program_run_time_axes(program, sink->tensor) < 2 || range->high.symbol != NONE || program_shows(program, sink->tensor) || program_has_boundary(program, sink->tensor)) return NONE;
   sink->axis = NONE;
   sink->fails = false;
   for (sink->reader = 0; sink->reader < program->equation_count && !sink->fails; sink->reader++)

@@ -16,10 +16,7 @@ typedef struct PairSearch {
 } PairSearch;
 
 static bool is_of_pairs(const Program *program, TensorId id) {
-  const Tensor *tensor = &program->tensors[id];
-  int axes = 0;
-  for (int n = 0; n < tensor->rank; n++) axes += tensor->shape[n].symbol != NONE && program->symbols[tensor->shape[n].symbol].kind != SYMBOL_BATCH;
-  return axes >= 2 && program->definition[id] != NONE;
+  return program_run_time_axes(program, id) >= 2 && program->definition[id] != NONE;
 }
 
 static void find_pairs(void *context, const Expr *expr) {
