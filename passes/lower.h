@@ -270,6 +270,8 @@ void shape_band_buffer(Lowering *lowering, TensorId tensor, Buffer *buffer);
 
 /* lower_held.c: whether the first `members` equations of the sweep and its readouts allow it; fills in the inner axes. is_inside: by
  * tensor, what the loop and everything read out of it define. */
+/* In products, what does not depend on `element` comes first: elements that go together multiply it once for all of them. */
+const Expr *with_common_first(Arena *arena, const Expr *expr, IndexId element);
 bool can_hold_state(Lowering *lowering, Sweep *sweep, int members, const bool *is_inside);
 /* All of time for the lanes from low to high, at most `chunk` of them. */
 Statement *held_item(Lowering *lowering, const Sweep *sweep, const IndexId *shared, const Expr *low, const Expr *high, int64_t chunk);

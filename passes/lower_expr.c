@@ -173,3 +173,36 @@ const Expr **store_indices(Lowering *lowering, const Unit *unit) {
   for (int n = 0; n < unit->rank; n++) indices[n] = halo_index(lowering, unit->target, n, indices[n]);
   return indices;
 }
+
+/* ---- products of elements that go together ------------------------------------------------------------------------------ */
+
+typedef struct Ordering {
+  Arena *arena;
+  IndexId element;
+} Ordering;
+
+static const Expr *multiply(Arena *arena, const Expr *product, const Expr *factor) {
+  return product ? expr_binary(arena, OP_MUL, product, factor) : factor;
+}
+
+static void split_product(const Ordering *ordering, const Expr *expr, const Expr **common, const Expr **own) {
+  if (expr->op == OP_MUL) {
+    split_product(ordering, expr->args[0], common, own);
+    split_product(ordering, expr->args[1], common, own);
+    return;
+  }
+  const Expr **product = expr_uses_index(expr, ordering->element) ? own : common;
+  *product = multiply(ordering->arena, *product, expr);
+}
+
+static const Expr *put_common_first(void *context, const Expr *expr) {
+  const Ordering *ordering = context;
+  if (expr->op != OP_MUL || expr->type != TYPE_REAL) return expr;
+  const Expr *common = NULL, *own = NULL;
+  split_product(ordering, expr, &common, &own);
+  return common && own ? multiply(ordering->arena, common, own) : expr;
+}
+
+const Expr *with_common_first(Arena *arena, const Expr *expr, IndexId element) {
+  return expr_rewrite(arena, expr, put_common_first, &(Ordering){arena, element});
+}

@@ -271,33 +271,10 @@ static const Expr *take_out(void *context, const Expr *expr) {
   return local;
 }
 
-static const Expr *multiply(Arena *arena, const Expr *product, const Expr *factor) {
-  return product ? expr_binary(arena, OP_MUL, product, factor) : factor;
-}
-
-static void split_product(const Holding *holding, const Expr *expr, const Expr **common, const Expr **own) {
-  if (expr->op == OP_MUL) {
-    split_product(holding, expr->args[0], common, own);
-    split_product(holding, expr->args[1], common, own);
-    return;
-  }
-  const Expr **product = expr_uses_index(expr, holding->element) ? own : common;
-  *product = multiply(holding->lowering->arena, *product, expr);
-}
-
-/* In a product, what the elements that go together have in common comes first: it is multiplied once for all of them. */
-static const Expr *common_first(void *context, const Expr *expr) {
-  const Holding *holding = context;
-  if (expr->op != OP_MUL || expr->type != TYPE_REAL) return expr;
-  const Expr *common = NULL, *own = NULL;
-  split_product(holding, expr, &common, &own);
-  return common && own ? multiply(holding->lowering->arena, common, own) : expr;
-}
-
 /* In terms of loads, those that don't depend on time before its loop. */
 static const Expr *held_expr(Holding *holding, const Expr *expr) {
   Arena *arena = holding->lowering->arena;
-  expr = with_locals(holding, expr_rewrite(arena, expr, common_first, holding));
+  expr = with_locals(holding, with_common_first(arena, expr, holding->element));
   return expr_rewrite(arena, lower_expr(holding->lowering, expr, NULL, false), take_out, holding);
 }
 

@@ -74,7 +74,7 @@ static void step_forward(Walk *walk, int element, const Expr **totals, Block *bl
   for (int n = 0; n < reverse->forward_count; n++) {
     const ReverseMember *member = &reverse->forward[n];
     const char *name = walk->lowering->program->tensors[member->tensor].name;
-    const Expr *ordered = expr_rewrite(walk->arena, member->value, walk_common_first, walk);
+    const Expr *ordered = with_common_first(walk->arena, member->value, walk->reverse->frame[reverse_last_inner(walk->reverse)]);
     const Expr *value = walk_let(walk, name, walk_at_place(walk, ordered), walk_source_of(walk, member->equation), block);
     block_append(&stores, walk_store(walk, walk->state[n], walk_element_indices(walk, NULL), value));
     if (is_again)

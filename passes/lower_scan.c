@@ -6,12 +6,6 @@
  */
 #include "passes/lower.h"
 
-static bool has_maps_only(const Lowering *lowering, const ScheduleNode *node) {
-  for (const ScheduleNode *step = node->body; step; step = step->next)
-    if (step->equation == NONE || lowering->program->equations[step->equation].reduce != REDUCE_NONE) return false;
-  return true;
-}
-
 typedef struct MixSearch {
   const Group *group;
   bool mixes;
@@ -80,7 +74,7 @@ static Statement *scan_stage(Lowering *lowering, const ScheduleNode *node) {
 }
 
 bool lower_scan(Lowering *lowering, const ScheduleNode *node) {
-  if (!has_maps_only(lowering, node) || lowering->open_count == MOST_LOOPS) return false;
+  if (!schedule_has_maps_only(lowering->program, node) || lowering->open_count == MOST_LOOPS) return false;
   OpenLoop *open = &lowering->open[lowering->open_count++];
   *open = (OpenLoop){node, ARENA_ARRAY(lowering->arena, bool, lowering->program->tensor_count), lowering->block, false};
   lowering->group = (Group){.is_trial = true};

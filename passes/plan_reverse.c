@@ -28,18 +28,6 @@ static void number_nodes(Planning *planning, ScheduleNode *nodes, ScheduleNode *
   }
 }
 
-static int loop_axis(const ScheduleNode *loop, int equation) {
-  for (int m = 0; loop && m < loop->member_count; m++)
-    if (loop->members[m] == equation) return loop->axes[m];
-  return NONE;
-}
-
-static bool has_maps_only(const Program *program, const ScheduleNode *loop) {
-  for (const ScheduleNode *step = loop->body; step; step = step->next)
-    if (step->equation == NONE || program->equations[step->equation].reduce != REDUCE_NONE) return false;
-  return true;
-}
-
 /* ---- the frame ------------------------------------------------------------------------------------------------------- */
 
 static bool has_frame_shape(const Planning *planning, TensorId tensor) {
@@ -132,7 +120,7 @@ static void check_read(void *context, const Expr *expr) {
 static bool add_backward(Planning *planning, int number) {
   const Equation *equation = &planning->program->equations[number];
   Reverse *reverse = planning->reverse;
-  if (!has_frame_shape(planning, equation->target) || loop_axis(reverse->loop, number) != reverse->time) return false;
+  if (!has_frame_shape(planning, equation->target) || schedule_loop_axis(reverse->loop, number) != reverse->time) return false;
   if (equation->guard || !equation->value || program_shows(planning->program, equation->target)) return false;
   const char *name = planning->program->tensors[equation->target].name;
   ReverseMember member = {number, equation->target, name, in_frame(planning, equation, equation->value), NULL, NONE};
@@ -146,7 +134,7 @@ static bool begin_frame(Planning *planning, const ScheduleNode *loop) {
   Reverse *reverse = planning->reverse;
   int first = loop->body->equation;
   const Tensor *tensor = &program->tensors[program->equations[first].target];
-  *reverse = (Reverse){.loop = loop, .rank = tensor->rank, .time = loop_axis(loop, first), .lane = NONE};
+  *reverse = (Reverse){.loop = loop, .rank = tensor->rank, .time = schedule_loop_axis(loop, first), .lane = NONE};
   if (tensor->rank > MOST_AXES || tensor->rank < 3 || reverse->time == NONE) return false;
   for (int n = 0; n < reverse->rank; n++) {
     reverse->extents[n] = tensor->shape[n];
@@ -190,7 +178,7 @@ static void add_forward_loop(Planning *planning, const ScheduleNode *loop) {
   Reverse *reverse = planning->reverse;
   for (const ScheduleNode *step = loop->body; step; step = step->next) {
     const Equation *equation = &planning->program->equations[step->equation];
-    bool fits = has_frame_shape(planning, equation->target) && loop_axis(loop, step->equation) == reverse->time && !equation->guard && equation->value;
+    bool fits = has_frame_shape(planning, equation->target) && schedule_loop_axis(loop, step->equation) == reverse->time && !equation->guard && equation->value;
     if (!fits) {
       planning->fails = true;
       return;
@@ -209,7 +197,7 @@ static void find_forward(void *context, const Expr *expr) {
   int definition = planning->program->definition[expr->id];
   if (definition == NONE || !has_frame_shape(planning, expr->id)) return;
   const ScheduleNode *loop = planning->places[definition].parent;
-  if (!loop || loop->is_reversed || loop_axis(loop, definition) != planning->reverse->time || !has_maps_only(planning->program, loop)) return;
+  if (!loop || loop->is_reversed || schedule_loop_axis(loop, definition) != planning->reverse->time || !schedule_has_maps_only(planning->program, loop)) return;
   add_forward_loop(planning, loop);
 }
 
@@ -581,7 +569,7 @@ static bool plan_loop(Planning *planning, const ScheduleNode *loop) {
 static void collect_loops(Planning *planning, const ScheduleNode *nodes, const ScheduleNode ***loops, int *count) {
   for (const ScheduleNode *node = nodes; node; node = node->next) {
     if (node->equation != NONE) continue;
-    if (node->is_reversed && has_maps_only(planning->program, node)) ARENA_PUSH(planning->arena, *loops, *count, node);
+    if (node->is_reversed && schedule_has_maps_only(planning->program, node)) ARENA_PUSH(planning->arena, *loops, *count, node);
     collect_loops(planning, node->body, loops, count);
   }
 }

@@ -300,24 +300,12 @@ static void choose_layouts(Plan *plan) {
 
 /* ---- the whole ------------------------------------------------------------------------------------------------------ */
 
-static bool has_maps_only(const Program *program, const ScheduleNode *loop) {
-  for (const ScheduleNode *step = loop->body; step; step = step->next)
-    if (step->equation == NONE || program->equations[step->equation].reduce != REDUCE_NONE) return false;
-  return true;
-}
-
-static int loop_axis(const ScheduleNode *loop, int equation) {
-  for (int m = 0; m < loop->member_count; m++)
-    if (loop->members[m] == equation) return loop->axes[m];
-  return NONE;
-}
-
 static void plan_loop(Lowering *lowering, const ScheduleNode *loop) {
   const Program *program = lowering->program;
-  if (loop->is_reversed || !has_maps_only(program, loop)) return;
+  if (loop->is_reversed || !schedule_has_maps_only(program, loop)) return;
   Plan plan = {.lowering = lowering, .program = program, .sweep = {.loop = loop}};
   plan.is_inside = ARENA_ARRAY(lowering->arena, bool, program->tensor_count);
-  for (const ScheduleNode *step = loop->body; step; step = step->next) add_equation(&plan, step->equation, loop_axis(loop, step->equation));
+  for (const ScheduleNode *step = loop->body; step; step = step->next) add_equation(&plan, step->equation, schedule_loop_axis(loop, step->equation));
   plan.members = plan.sweep.count;
   add_readouts(&plan, loop->next);
   bool is_sweep = plan.sweep.count > plan.members && (hold_state(&plan) || (mark_contracted(&plan, false) > 0 && drop_readouts(&plan)));

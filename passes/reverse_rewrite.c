@@ -10,12 +10,6 @@
 
 enum { FEWEST_LANES = 8, MOST_CHUNK = 128, LEAST_CHUNK = 32, ENOUGH_ITEMS = 8, LEAST_STEPS = 8, MOST_STEPS = 64, MOST_TOGETHER = 4 };
 
-static int axis_of_loop(const ScheduleNode *loop, int equation) {
-  for (int m = 0; m < loop->member_count; m++)
-    if (loop->members[m] == equation) return loop->axes[m];
-  return NONE;
-}
-
 static ScheduleNode *loop_around(const Planning *planning, const ScheduleNode *loop) {
   for (int n = 0; n < planning->loop_count; n++)
     if (planning->loops[n].loop == loop) return planning->loops[n].place.parent;
@@ -45,11 +39,11 @@ static bool choose_roles(Planning *planning) {
   for (int axis = 0; axis < reverse->rank; axis++) reverse->roles[axis] = AXIS_INNER;
   reverse->roles[reverse->time] = AXIS_TIME;
   for (const ScheduleNode *loop = planning->at.parent; loop; loop = loop_around(planning, loop)) {
-    int axis = axis_of_loop(loop, reverse->backward[0].equation);
+    int axis = schedule_loop_axis(loop, reverse->backward[0].equation);
     if (axis == NONE || axis == reverse->time) return false;
     reverse->roles[axis] = AXIS_OUTER;
     for (int n = 0; n < reverse->backward_count; n++)
-      if (axis_of_loop(loop, reverse->backward[n].equation) != axis) return false;
+      if (schedule_loop_axis(loop, reverse->backward[n].equation) != axis) return false;
   }
   choose_lane(planning);
   if (reverse->lane == NONE) return false;
@@ -105,7 +99,7 @@ static const Expr *renamed(Planning *planning, const Expr *expr) { return expr ?
 static void join_loops(Planning *planning, int equation, const int *axes, int count) {
   const Reverse *reverse = planning->reverse;
   for (ScheduleNode *loop = planning->at.parent; loop; loop = loop_around(planning, loop)) {
-    int axis = axis_of_loop(loop, reverse->backward[0].equation);
+    int axis = schedule_loop_axis(loop, reverse->backward[0].equation);
     for (int n = 0; n < count; n++) {
       if (axes[n] != axis) continue;
       int members = loop->member_count;

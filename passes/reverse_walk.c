@@ -127,25 +127,6 @@ static const Expr *take_out(void *context, const Expr *expr) {
   return local;
 }
 
-static void split_product(const Walk *walk, const Expr *expr, const Expr **common, const Expr **own) {
-  if (expr->op == OP_MUL) {
-    split_product(walk, expr->args[0], common, own);
-    split_product(walk, expr->args[1], common, own);
-    return;
-  }
-  const Expr **product = expr_uses_index(expr, walk->reverse->frame[reverse_last_inner(walk->reverse)]) ? own : common;
-  *product = *product ? expr_binary(walk->arena, OP_MUL, *product, expr) : expr;
-}
-
-/* In a product, what the elements that go together have in common comes first: it is multiplied once for all of them. */
-const Expr *walk_common_first(void *context, const Expr *expr) {
-  const Walk *walk = context;
-  if (expr->op != OP_MUL || expr->type != TYPE_REAL) return expr;
-  const Expr *common = NULL, *own = NULL;
-  split_product(walk, expr, &common, &own);
-  return common && own ? expr_binary(walk->arena, OP_MUL, common, own) : expr;
-}
-
 const Expr *walk_at_place(Walk *walk, const Expr *expr) {
   const Expr **by = ARENA_ARRAY(walk->arena, const Expr *, walk->kernel->index_count);
   for (int n = 0; n < walk->reverse->rank; n++) by[walk->reverse->frame[n]] = walk->place[n];

@@ -46,8 +46,6 @@ const Expr *walk_load(const Walk *walk, BufferId buffer, const Expr *const *indi
 Statement *walk_store(const Walk *walk, BufferId buffer, const Expr *const *indices, const Expr *value);
 void walk_know(Walk *walk, TensorId tensor, int64_t offset, const Expr *value);
 const Expr *const *walk_row_indices(const Walk *walk);
-/* In a product, what the elements that go together have in common comes first: it is multiplied once for all of them. */
-const Expr *walk_common_first(void *context, const Expr *expr);
 const Expr *walk_at_place(Walk *walk, const Expr *expr);
 const Expr *walk_let(Walk *walk, const char *name, const Expr *value, SourceRange source, Block *block);
 SourceRange walk_source_of(const Walk *walk, int equation);

@@ -312,6 +312,18 @@ ScheduleNode *schedule_put_carries_last(const Program *program, ScheduleNode *sc
   return first;
 }
 
+int schedule_loop_axis(const ScheduleNode *loop, int equation) {
+  for (int m = 0; loop && m < loop->member_count; m++)
+    if (loop->members[m] == equation) return loop->axes[m];
+  return NONE;
+}
+
+bool schedule_has_maps_only(const Program *program, const ScheduleNode *loop) {
+  for (const ScheduleNode *step = loop->body; step; step = step->next)
+    if (step->equation == NONE || program->equations[step->equation].reduce != REDUCE_NONE) return false;
+  return true;
+}
+
 ScheduleNode *schedule_create(Program *program, Diagnostics *diagnostics) {
   Scheduler scheduler = {.program = program, .diagnostics = diagnostics};
   collect_edges(&scheduler);

@@ -28,6 +28,9 @@ ScheduleNode *schedule_sink(Program *program, ScheduleNode *schedule);
  * schedule_create; whoever moves nodes does it again. */
 ScheduleNode *schedule_put_carries_last(const Program *program, ScheduleNode *schedule);
 
+int schedule_loop_axis(const ScheduleNode *loop, int equation); /* of its target, that the loop runs over; NONE: not of the loop, or NULL */
+bool schedule_has_maps_only(const Program *program, const ScheduleNode *loop);
+
 /* The strongly connected component of each equation; a smaller number comes first. *out_count may be NULL. */
 int *equation_components(const Program *program, int *out_count);
 
