@@ -49,6 +49,9 @@ static LLVMValueRef add_body_function(Codegen *codegen, const char *name, int in
   for (unsigned n = 0; n < 3; n++) LLVMSetValueName2(LLVMGetParam(function, n), names[n], strlen(names[n]));
   add_attribute(codegen, function, 1, "noalias");
   add_attribute(codegen, function, 1, "readonly");
+  /* The ABI aligns stacks to 16 bytes: spilled vectors of more would lie across two cache lines in most processes. */
+  LLVMAttributeRef realign = LLVMCreateStringAttribute(codegen->context, "stackrealign", 12, "", 0);
+  if (codegen->machine.lanes > 4) LLVMAddAttributeAtIndex(function, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, realign);
   return function;
 }
 
