@@ -28,18 +28,6 @@ static LLVMValueRef emit_strides(Emitter *emitter, const Buffer *buffer, LLVMVal
   return stride;
 }
 
-/* The part of this thread; see size_program.c. */
-static LLVMValueRef emit_private_base(Emitter *emitter, const Buffer *buffer, LLVMValueRef base, LLVMValueRef elements) {
-  LLVMBuilderRef builder = emitter->entry_builder;
-  LLVMTypeRef i64 = emitter->codegen->type_i64;
-  LLVMValueRef bytes = LLVMBuildNSWMul(builder, elements, emit_constant(emitter, buffer_element_bytes(buffer)), "");
-  bytes = LLVMBuildNSWAdd(builder, bytes, emit_constant(emitter, SEQRT_ALIGNMENT - 1), "");
-  bytes = LLVMBuildAnd(builder, bytes, emit_constant(emitter, -SEQRT_ALIGNMENT), "");
-  bytes = LLVMBuildNSWAdd(builder, bytes, emit_constant(emitter, PRIVATE_GAP), "");
-  LLVMValueRef offset = LLVMBuildNSWMul(builder, bytes, LLVMBuildZExt(builder, emitter->thread, i64, ""), "");
-  return LLVMBuildInBoundsGEP2(builder, emitter->codegen->type_i8, base, &offset, 1, "");
-}
-
 static LLVMValueRef metadata_node(Emitter *emitter, LLVMMetadataRef *operands, size_t count) {
   LLVMContextRef context = emitter->codegen->context;
   return LLVMMetadataAsValue(context, LLVMMDNodeInContext2(context, operands, count));
@@ -72,13 +60,13 @@ static LLVMValueRef load_constant(Emitter *emitter, LLVMBuilderRef builder, LLVM
   return load;
 }
 
-/* The address of a symbol or buffer: for a stage the next word of its view. */
+/* The address of a number or buffer: for a stage the next word of its view. */
 static LLVMValueRef frame_entry(Emitter *emitter, int field, int number) {
   Codegen *codegen = emitter->codegen;
   FrameViews *views = emitter->views;
   if (emitter->is_stage) {
     LLVMTypeRef frame = kernel_frame_type(codegen, emitter->kernel);
-    int64_t word = (int64_t)LLVMABISizeOfType(codegen->data_layout, field == 2 ? codegen->type_i64 : codegen->type_ptr);
+    int64_t word = (int64_t)LLVMABISizeOfType(codegen->data_layout, field == FRAME_NUMBERS ? codegen->type_i64 : codegen->type_ptr);
     int64_t from = (int64_t)LLVMOffsetOfElement(codegen->data_layout, frame, (unsigned)field) + number * word;
     LLVMValueRef index = emit_constant(emitter, views->count - emitter->view_first);
     ARENA_PUSH(codegen->arena, views->offsets, views->count, from);
@@ -119,18 +107,30 @@ LLVMValueRef emit_symbol(Emitter *emitter, SymbolId id) {
   LLVMValueRef *symbol = &emitter->symbols[id];
   if (*symbol) return *symbol;
   const char *name = emitter->kernel->symbols[id].name;
-  *symbol = load_constant(emitter, emitter->entry_builder, emitter->codegen->type_i64, frame_entry(emitter, 2, id));
+  *symbol = load_constant(emitter, emitter->entry_builder, emitter->codegen->type_i64, frame_entry(emitter, FRAME_NUMBERS, id));
   LLVMSetValueName2(*symbol, name, strlen(name));
   return *symbol;
 }
 
+/* The bytes from the private buffers of the first thread to those of this one; see size_program.c. */
+static LLVMValueRef emit_private_offset(Emitter *emitter) {
+  if (emitter->private_offset) return emitter->private_offset;
+  LLVMBuilderRef builder = emitter->entry_builder;
+  LLVMTypeRef i64 = emitter->codegen->type_i64;
+  LLVMValueRef stride = load_constant(emitter, builder, i64, frame_entry(emitter, FRAME_NUMBERS, emitter->kernel->symbol_count));
+  return emitter->private_offset = LLVMBuildNSWMul(builder, stride, LLVMBuildZExt(builder, emitter->thread, i64, ""), "");
+}
+
 static void emit_buffer(Emitter *emitter, BufferId id) {
   const Buffer *buffer = &emitter->kernel->buffers[id];
-  emitter->bases[id] = load_constant(emitter, emitter->entry_builder, emitter->codegen->type_ptr, frame_entry(emitter, 3, id));
+  emitter->bases[id] = load_constant(emitter, emitter->entry_builder, emitter->codegen->type_ptr, frame_entry(emitter, FRAME_BUFFERS, id));
+  if (buffer->is_private) {
+    LLVMValueRef offset = emit_private_offset(emitter);
+    emitter->bases[id] = LLVMBuildInBoundsGEP2(emitter->entry_builder, emitter->codegen->type_i8, emitter->bases[id], &offset, 1, "");
+  }
   LLVMSetValueName2(emitter->bases[id], buffer->name, strlen(buffer->name));
   emitter->strides[id] = ARENA_ARRAY(emitter->codegen->arena, LLVMValueRef, buffer->rank);
-  LLVMValueRef elements = emitter->elements[id] = emit_strides(emitter, buffer, emitter->strides[id]);
-  if (buffer->is_private) emitter->bases[id] = emit_private_base(emitter, buffer, emitter->bases[id], elements);
+  emitter->elements[id] = emit_strides(emitter, buffer, emitter->strides[id]);
   emitter->alias_tags[id] = alias_tag(emitter, id);
 }
 

@@ -32,6 +32,7 @@ typedef struct Emitter {
   LLVMValueRef *bases;    /* by buffer: its first element, or its table of pointers */
   LLVMValueRef **strides; /* by buffer and axis, in elements, i64 */
   LLVMValueRef *elements; /* by buffer: how many */
+  LLVMValueRef private_offset; /* i64, bytes; NULL: not computed yet */
   LLVMValueRef *indices;  /* by index: i64; for the index of a vector loop that of lane 0 */
   int *stage_count;       /* of the kernel */
   Value *locals;

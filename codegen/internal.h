@@ -5,8 +5,8 @@
  *
  *     void NAME_forward_body(KernelFrame *frame, int32 thread, int32 thread_count)
  *
- * The frame as LLVM sees it: { ptr call, ptr context, [symbol_count x i64] symbols, [buffer_count x ptr] buffers }, and after it
- * the views of the stages: words that repeat, one after the other, the symbols and buffers that a stage uses. A stage is given
+ * The frame as LLVM sees it: { ptr call, ptr context, [symbol_count + 1 x i64] numbers, [buffer_count x ptr] buffers }; the numbers are
+ * the symbols and the bytes from one thread's private buffers to those of the next. After it come the views of the stages: words that repeat, one after the other, the symbols and buffers that a stage uses. A stage is given
  * its view in place of the frame, so that it doesn't depend on their numbers and stages that do the same are merged.
  * buffers[b] is the first element of buffer b; with has_turns the first entry of its table of pointers; null where the caller
  * gave none (OP_GIVEN asks for that).
@@ -56,9 +56,6 @@ LLVMValueRef codegen_intrinsic(Codegen *codegen, const char *name, LLVMTypeRef t
 /* module.c: a C identifier made of `name`: other characters become '_'. */
 const char *codegen_identifier(Arena *arena, const char *name);
 
-/* Unused bytes between the parts that threads have of a private buffer: no two share a line, nor what is fetched beside it. */
-enum { PRIVATE_GAP = 256 };
-
 /* By word of all views: the byte offset in the frame of what it repeats. */
 typedef struct FrameViews {
   int count;
@@ -69,7 +66,8 @@ typedef struct FrameViews {
 LLVMValueRef emit_kernel_body(Codegen *codegen, const Module *module, const Kernel *kernel, FrameViews *out_views);
 /* Where the views begin, in bytes from the start of the frame; they are aligned as i64. */
 int64_t kernel_views_offset(Codegen *codegen, const Kernel *kernel);
-/* The type of the frame of a kernel. */
+/* The frame of a kernel: its fields, and its type. */
+enum { FRAME_CALL, FRAME_CONTEXT, FRAME_NUMBERS, FRAME_BUFFERS };
 LLVMTypeRef kernel_frame_type(Codegen *codegen, const Kernel *kernel);
 
 #endif

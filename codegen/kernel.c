@@ -3,7 +3,7 @@
 
 LLVMTypeRef kernel_frame_type(Codegen *codegen, const Kernel *kernel) {
   LLVMTypeRef fields[] = {codegen->type_ptr, codegen->type_ptr,
-                          LLVMArrayType2(codegen->type_i64, (uint64_t)kernel->symbol_count),
+                          LLVMArrayType2(codegen->type_i64, (uint64_t)kernel->symbol_count + 1),
                           LLVMArrayType2(codegen->type_ptr, (uint64_t)kernel->buffer_count)};
   return LLVMStructTypeInContext(codegen->context, fields, 4, false);
 }

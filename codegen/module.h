@@ -25,8 +25,6 @@ typedef struct ModuleEmitter {
   LLVMValueRef entries[ENTRY_COUNT];                      /* wrapper.c; NULL where the model has none */
 } ModuleEmitter;
 
-/* Fields of the frame. */
-enum { FRAME_CALL, FRAME_CONTEXT, FRAME_SYMBOLS, FRAME_BUFFERS };
 /* Fields of seqrt_call, seqrt_context and seqrt_fault, in order. */
 enum {
   CALL_ABI_VERSION,
@@ -121,10 +119,10 @@ enum {
   PLAN_SIZE,         /* value: bytes of workspace */
   PLAN_STATE_SIZE,   /* value: bytes of the initial state */
   PLAN_SCRATCH,      /* value: where in the workspace the state is that is appended to when none is left */
-  PLAN_SYMBOLS,      /* value: the first of the symbols of the frame */
-  PLAN_SYMBOL_COUNT,
+  PLAN_NUMBERS,      /* value: the first of the numbers of the frame */
+  PLAN_NUMBER_COUNT,
   PLAN_MOVED,        /* value: the steps done by the call */
-  PLAN_SYMBOLS_AT,   /* byte offsets in the frame */
+  PLAN_NUMBERS_AT,   /* byte offsets in the frame */
   PLAN_BUFFERS_AT,
   PLAN_VIEWS_AT,
   PLAN_VIEW_WORDS,

@@ -39,7 +39,8 @@ static int piece_number(const Module *module, bool is_declared, int slot) {
 /* Where sizes and offsets are among the values of a program. */
 typedef struct Layout {
   SizeProgram *program;
-  int *slots, *packed;
+  SlotSizes slots;
+  int *packed;
   int *pieces_in, *pieces_out; /* of the state that comes and of that which is left: the one may have room for fewer steps */
   int state_size; /* of the initial state */
   int scratch;    /* where the state is that is appended to when none is left */
@@ -53,7 +54,6 @@ static Layout layout_create(const ModuleEmitter *emitter, EntryKind entry) {
   Arena *arena = emitter->codegen->arena;
   SizeProgram *program = size_program_create(arena, module, true);
   Layout layout = {.program = program,
-                   .slots = ARENA_ARRAY(arena, int, kernel->workspace_slots),
                    .pieces_in = ARENA_ARRAY(arena, int, module->piece_count),
                    .pieces_out = ARENA_ARRAY(arena, int, module->piece_count),
                    .zero = size_constant_value(program, 0)};
@@ -67,13 +67,14 @@ static Layout layout_create(const ModuleEmitter *emitter, EntryKind entry) {
     if (!module->kernels[ENTRY_INITIAL])
       internal_error("kernel '%s' reads carried state, but the module has no initial state", entry_names[entry]);
     size_program_enter(program, module->kernels[ENTRY_INITIAL]);
-    least = size_slots_value(program, layout.state_size, NULL);
+    least = size_slots_value(program, layout.state_size).end;
   }
   size_program_enter(program, kernel);
   int base = layout.scratch = entry_makes_state(module, entry) ? layout.state_size : layout.zero;
   int state_out = size_state_value(program, VALUE_CAPACITY_OUT, layout.pieces_out);
   if (kernel_has_home(kernel, HOME_HISTORY, -1)) base = size_step_value(program, STEP_AFTER, base, state_out);
-  layout.size = size_step_value(program, STEP_MAX, size_slots_value(program, base, layout.slots), least);
+  layout.slots = size_slots_value(program, base);
+  layout.size = size_step_value(program, STEP_MAX, layout.slots.end, least);
   return layout;
 }
 
@@ -91,7 +92,7 @@ static LLVMValueRef build_places(const ModuleEmitter *emitter, const Kernel *ker
       place[PLACE_AT] = first_slot_of(module, buffer->slot);
       if (buffer->has_turns) place[PLACE_TURNS] = port_slot_count(module, module_port(module, PORT_PARAMETER, buffer->slot));
       continue;
-    case HOME_WORKSPACE: place[PLACE_AT] = layout->slots[buffer->slot]; break;
+    case HOME_WORKSPACE: place[PLACE_AT] = layout->slots.offsets[buffer->slot]; break;
     case HOME_PACKED: place[PLACE_AT] = layout->packed[b]; break;
     case HOME_OBJECTIVE: place[PLACE_AT] = layout->zero; break;
     case HOME_CARRY_IN: place[PLACE_AT] = layout->pieces_in[piece_number(module, false, buffer->slot)]; break;
@@ -155,12 +156,12 @@ static LLVMValueRef plan_constant(const ModuleEmitter *emitter, int processor, E
   SymbolId stream = program_find_symbol(module->interface, SYMBOL_STREAM);
   bool has_moved = entry != ENTRY_INITIAL && entry != ENTRY_PACK && stream != NONE;
   numbers[PLAN_MOVED] = has_moved ? size_symbol_value(program, stream) : layout.zero;
-  numbers[PLAN_SYMBOLS] = size_symbol_copies(program);
-  numbers[PLAN_SYMBOL_COUNT] = kernel->symbol_count;
+  numbers[PLAN_NUMBERS] = size_frame_values(program, layout.slots.stride);
+  numbers[PLAN_NUMBER_COUNT] = kernel->symbol_count + 1;
   numbers[PLAN_STEP_COUNT] = program->step_count;
   numbers[PLAN_PLACE_COUNT] = kernel->buffer_count;
   LLVMTypeRef frame = kernel_frame_type(codegen, kernel);
-  numbers[PLAN_SYMBOLS_AT] = (int64_t)LLVMOffsetOfElement(codegen->data_layout, frame, FRAME_SYMBOLS);
+  numbers[PLAN_NUMBERS_AT] = (int64_t)LLVMOffsetOfElement(codegen->data_layout, frame, FRAME_NUMBERS);
   numbers[PLAN_BUFFERS_AT] = (int64_t)LLVMOffsetOfElement(codegen->data_layout, frame, FRAME_BUFFERS);
   numbers[PLAN_VIEWS_AT] = kernel_views_offset(codegen, kernel);
   numbers[PLAN_VIEW_WORDS] = views->count;

@@ -1,13 +1,16 @@
 /* size_program.c - makes the steps that compute sizes.
  *
  * Workspace: [the initial state, when the kernel reads a carried one] [a state to append to, when the kernel does] [slot 0] [slot 1]
- * ...; each slot is followed by one unused line, so that slots of one size don't start at the same place of the caches' sets. A private
- * slot has the parts of all threads one after the other, each followed by PRIVATE_GAP bytes.
+ * ... [private slots of thread 0] [those of thread 1] ...; each slot is followed by one unused line, so that slots of one size don't start
+ * at the same place of the caches' sets.
  * State: seqrt_state_header, then the pieces in the order of the module.
  */
 #include "codegen/size_program.h"
 
 enum { LINE = SEQRT_ALIGNMENT };
+/* Unused bytes between what two threads write all the time: one's prefetches run ahead and would take lines from the other's cache. From
+ * 32 KB on two threads did not disturb each other (Zen 4); with 256 bytes each took up to three times as long. */
+enum { PRIVATE_GAP = 32768 };
 
 _Static_assert(sizeof(seqrt_state_header) <= LINE, "the header of a state fits in one line");
 
@@ -135,27 +138,35 @@ int size_elements_value(SizeProgram *program, int64_t scale, int rank, const Siz
   return product == NONE ? constant : size_step_value(program, STEP_MUL, product, constant);
 }
 
-int size_slots_value(SizeProgram *program, int base, int *out_offsets) {
+/* The slots that threads share, or those that each has of its own, from `base` on; returns their end. */
+static int place_slots(SizeProgram *program, bool is_private, int base, int *offsets) {
   const Kernel *kernel = program->kernel;
   int end = base;
   for (int slot = 0; slot < kernel->workspace_slots; slot++) {
-    int size = size_constant_value(program, 0);
+    int size = NONE;
     for (int b = 0; b < kernel->buffer_count; b++) {
       const Buffer *buffer = &kernel->buffers[b];
-      if (buffer->home != HOME_WORKSPACE || buffer->slot != slot) continue;
+      if (buffer->home != HOME_WORKSPACE || buffer->slot != slot || buffer->is_private != is_private) continue;
       int bytes = size_elements_value(program, element_bytes(buffer->type), buffer->rank, buffer->shape, buffer->is_folded);
-      if (buffer->is_private) {
-        bytes = size_step_value(program, STEP_AFTER, size_constant_value(program, 0), bytes);
-        bytes = size_step_value(program, STEP_ADD, bytes, size_constant_value(program, PRIVATE_GAP));
-        bytes = size_step_value(program, STEP_MUL, bytes, VALUE_THREADS);
-      }
-      size = is_constant(program, size, 0) ? bytes : size_step_value(program, STEP_MAX, size, bytes);
+      size = size == NONE ? bytes : size_step_value(program, STEP_MAX, size, bytes);
     }
-    if (out_offsets) out_offsets[slot] = end;
+    if (size == NONE) continue;
+    offsets[slot] = end;
     int with_gap = size_step_value(program, STEP_ADD, size, size_constant_value(program, LINE));
     end = size_step_value(program, STEP_AFTER, end, with_gap);
   }
   return end;
+}
+
+SlotSizes size_slots_value(SizeProgram *program, int base) {
+  int *offsets = ARENA_ARRAY(program->arena, int, program->kernel->workspace_slots);
+  int shared_end = place_slots(program, false, base, offsets), end = place_slots(program, true, shared_end, offsets);
+  if (end == shared_end) return (SlotSizes){.offsets = offsets, .end = end, .stride = size_constant_value(program, 0)};
+  int own = size_step_value(program, STEP_SUB, end, shared_end);
+  int stride = size_step_value(program, STEP_ADD, own, size_constant_value(program, PRIVATE_GAP));
+  int others = size_step_value(program, STEP_SUB, VALUE_THREADS, size_constant_value(program, 1));
+  end = size_step_value(program, STEP_ADD, end, size_step_value(program, STEP_MUL, stride, others));
+  return (SlotSizes){.offsets = offsets, .end = end, .stride = stride};
 }
 
 static int piece_bytes(SizeProgram *program, const StatePiece *piece, int capacity) {
@@ -176,11 +187,12 @@ int size_state_value(SizeProgram *program, int capacity, int *out_offsets) {
   return end;
 }
 
-int size_symbol_copies(SizeProgram *program) {
-  int count = program->kernel->symbol_count, *values = ARENA_ARRAY(program->arena, int, count);
+int size_frame_values(SizeProgram *program, int private_stride) {
+  int count = program->kernel->symbol_count, *values = ARENA_ARRAY(program->arena, int, count + 1);
   for (SymbolId s = 0; s < count; s++) values[s] = size_symbol_value(program, s);
+  values[count] = private_stride;
   int first = program->given_count + program->step_count;
-  for (SymbolId s = 0; s < count; s++) append_step(program, (SizeStep){.kind = STEP_MAX, .a = values[s], .b = values[s]});
+  for (int s = 0; s <= count; s++) append_step(program, (SizeStep){.kind = STEP_MAX, .a = values[s], .b = values[s]});
   return first;
 }
 

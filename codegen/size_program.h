@@ -50,14 +50,20 @@ int size_step_value(SizeProgram *program, StepKind kind, int a, int b);
 int size_symbol_value(SizeProgram *program, SymbolId symbol);
 /* scale * the elements of a shape, without the axes that are skipped. */
 int size_elements_value(SizeProgram *program, int64_t scale, int rank, const Size *shape, const bool *is_skipped);
-/* The end of the workspace slots of the kernel, from value `base` on; out_offsets (may be NULL): where each begins. */
-int size_slots_value(SizeProgram *program, int base, int *out_offsets);
+/* Values: where the slots of the kernel's workspace are. */
+typedef struct SlotSizes {
+  int *offsets; /* of each slot, of a private one for thread 0 */
+  int end;
+  int stride; /* from the private slots of one thread to those of the next */
+} SlotSizes;
+/* From value `base` on. */
+SlotSizes size_slots_value(SizeProgram *program, int base);
 /* The size of a state with room for `capacity` steps, a value; out_offsets (may be NULL): where its pieces begin. */
 int size_state_value(SizeProgram *program, int capacity, int *out_offsets);
 /* From here on the position may be used: what depended on it had the capacity as its bound. */
 void size_program_place(SizeProgram *program);
-/* Copies of the kernel's symbols, one after the other; the result is the first. */
-int size_symbol_copies(SizeProgram *program);
+/* The numbers of the frame, one after the other: copies of the kernel's symbols and of the stride of private slots; the result is the first. */
+int size_frame_values(SizeProgram *program, int private_stride);
 
 /* The steps as a constant of the object: three i32 each. */
 LLVMValueRef build_size_steps(const ModuleEmitter *emitter, const SizeProgram *program);

@@ -225,11 +225,10 @@ static void build_frame(Runner *runner, LLVMValueRef place_buffers, LLVMValueRef
   runner->frame = LLVMBuildArrayAlloca(builder, emitter->codegen->type_i8, bytes, "frame");
   LLVMSetAlignment(runner->frame, 16);
   build_frame_store(runner, FRAME_CALL, runner->call);
-  LLVMValueRef symbols = build_value_slot(emitter, runner->values, build_plan_field(emitter, runner->plan, PLAN_SYMBOLS));
-  LLVMValueRef symbol_bytes = LLVMBuildMul(builder, build_plan_field(emitter, runner->plan, PLAN_SYMBOL_COUNT),
-                                           build_i64(emitter, 8), "");
-  LLVMValueRef to = build_bytes_after(emitter, runner->frame, build_plan_field(emitter, runner->plan, PLAN_SYMBOLS_AT));
-  LLVMBuildMemCpy(builder, to, 8, symbols, 8, symbol_bytes);
+  LLVMValueRef numbers = build_value_slot(emitter, runner->values, build_plan_field(emitter, runner->plan, PLAN_NUMBERS));
+  LLVMValueRef number_bytes = LLVMBuildMul(builder, build_plan_field(emitter, runner->plan, PLAN_NUMBER_COUNT), build_i64(emitter, 8), "");
+  LLVMValueRef to = build_bytes_after(emitter, runner->frame, build_plan_field(emitter, runner->plan, PLAN_NUMBERS_AT));
+  LLVMBuildMemCpy(builder, to, 8, numbers, 8, number_bytes);
   for (BufferHome home = 0; home < HOME_COUNT; home++) {
     LLVMValueRef index = build_i64(emitter, home), pointer = build_home(runner, home);
     LLVMBuildStore(builder, pointer, LLVMBuildInBoundsGEP2(builder, emitter->codegen->type_ptr, runner->homes, &index, 1, ""));

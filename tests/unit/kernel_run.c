@@ -82,6 +82,7 @@ void kernel_run(const KernelRun *run, const seqrt_context *context, const int64_
   memset(frame, 0, sizeof frame);
   memcpy(frame + run->offsets[1], &context, sizeof context);
   memcpy(frame + run->offsets[2], symbols, sizeof *symbols * (size_t)run->symbol_count);
+  memcpy(frame + run->offsets[2] + sizeof *symbols * (size_t)run->symbol_count, &run->private_stride, sizeof run->private_stride);
   memcpy(frame + run->offsets[3], buffers, sizeof *buffers * (size_t)run->buffer_count);
   for (int n = 0; n < run->view_count; n++) memcpy(frame + run->views_offset + 8 * n, frame + run->view_offsets[n], 8);
   run->body(frame, thread, thread_count);

@@ -12,6 +12,7 @@ typedef struct KernelRun {
   void *jit;
   void (*body)(void *frame, int32_t thread, int32_t thread_count);
   int symbol_count, buffer_count;
+  int64_t private_stride; /* bytes from the private buffers of a thread to those of the next; 0 until the test says */
   uint64_t offsets[4]; /* of the fields of the frame */
   int view_count;      /* words after the fields, and what they repeat */
   int64_t views_offset, *view_offsets;
