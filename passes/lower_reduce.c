@@ -187,10 +187,31 @@ static Statement *rows_together(Lowering *lowering, const Unit *unit, int count,
   return stage;
 }
 
+/* Lanes of a guard's index would wait for each other. */
+static bool fits_lanes(Lowering *lowering, const Unit *unit, IndexId index) {
+  return !is_small(lowering, index) && !gather_count(lowering, unit->body, index) && !(unit->guard && expr_uses_index(unit->guard, index));
+}
+
+/* Where the innermost axis is too short for lanes and those along a reduction would gather, as in the gradient of the weights of a
+ * short convolution, another axis along which nothing is gathered becomes the innermost. What is stored is scattered then, once. */
+static void choose_innermost(Lowering *lowering, const Unit *unit, int count, int *axes) {
+  if (count < 2 || !unit->reduce_count || !is_small(lowering, unit->axes[axes[count - 1]].index)) return;
+  for (int n = 0; n < unit->reduce_count; n++)
+    if (fits_lanes(lowering, unit, unit->reduce_indices[n])) return;
+  for (int n = count - 2; n >= 0; n--) {
+    if (!fits_lanes(lowering, unit, unit->axes[axes[n]].index)) continue;
+    int lanes = axes[n];
+    for (; n + 1 < count; n++) axes[n] = axes[n + 1];
+    axes[count - 1] = lanes;
+    return;
+  }
+}
+
 void lower_reduce(Lowering *lowering, Unit *unit) {
   Kernel *kernel = lowering->kernel;
   Arena *arena = lowering->arena;
   int axes[MOST_AXES], count = free_axes(lowering, unit, axes);
+  choose_innermost(lowering, unit, count, axes);
   IndexId *order = ARENA_ARRAY(arena, IndexId, unit->reduce_count);
   bool is_vector = choose_lanes(lowering, unit, count, axes, order);
   IndexId *loops = ARENA_ARRAY(arena, IndexId, count);
