@@ -100,6 +100,7 @@ static void walk(Demand *demand, const Expr *expr, const Expr *condition) {
 static Columns find_columns(Lowering *lowering, int number) {
   const Program *program = lowering->program;
   Demand demand = {.lowering = lowering, .tensor = band_equation(lowering, number)->target, .is_first = true};
+  if (band_column_axis(lowering, demand.tensor) == band_row_axis(lowering, number)) return (Columns){NULL, NULL}; /* one number for each row */
   for (int n = 0; n < program->equation_count; n++) {
     demand.equation = &program->equations[n];
     demand.number = band_number(lowering, demand.equation->target);

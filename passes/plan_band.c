@@ -505,8 +505,36 @@ static ScheduleNode *put_together(const Plan *plan) {
   return parts[0];
 }
 
+typedef struct Outside {
+  TensorId tensor;
+  bool found; /* a read that may lie outside of it */
+} Outside;
+
+static void find_outside(void *context, const Expr *expr) {
+  Outside *outside = context;
+  outside->found |= expr->op == OP_READ && expr->id == outside->tensor && expr->outside;
+}
+
+/* One or more numbers for each row that nothing else reads. Kept for the rows at hand, they are the thread's own: of a whole tensor, rows of
+ * several heads would share lines, which two threads would send to and fro. */
+static bool is_inner_row(const Plan *plan, int number) {
+  const Program *program = plan->program;
+  TensorId target = member(plan, number)->target;
+  int rows = plan->band.shared[number * MOST_AXES + plan->band.shared_count - 1];
+  if (rows == NONE || program_shows(program, target) || program_has_boundary(program, target) || !is_read_by_members(plan, target)) return false;
+  Outside outside = {target, false};
+  for (int n = 0; n < plan->band.count; n++) equation_visit(member(plan, n), find_outside, &outside);
+  return !outside.found;
+}
+
+static void find_inner(Plan *plan) {
+  for (int n = 0; n < plan->band.count; n++)
+    if (is_inner_row(plan, n)) plan->is_candidate[member(plan, n)->target] = true;
+}
+
 static void accept(Plan *plan) {
   Lowering *lowering = plan->lowering;
+  if (!plan->is_of_rows) find_inner(plan);
   plan->band.is_of_rows = plan->is_of_rows;
   plan->band.rows = plan->is_of_rows ? rows_in_cache(plan) : BLOCK_ROWS;
   for (int n = 0; n < plan->band.count; n++) {
