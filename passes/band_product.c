@@ -8,6 +8,7 @@
  * another axis of the factor that is banded, along which its rows lie in memory.
  */
 #include "passes/band.h"
+#include "passes/factors.h"
 
 typedef struct BandProduct {
   Product product;
@@ -317,6 +318,21 @@ static void emit_tiles(BandProduct *band, const Product *packed, Columns columns
 
 /* ---- both kinds ------------------------------------------------------------------------------------------------------ */
 
+/* Where the factor A is a read but for what does not depend on the rows, that goes to B, which is packed anyway. */
+static void leave_rows_in_place(BandProduct *band) {
+  Lowering *lowering = band->product.lowering;
+  Product *product = &band->product;
+  Factors factors = split_factors(lowering->arena, product->a);
+  const Expr *a = NULL, *b = product->b;
+  for (int n = 0; n < factors.count; n++) {
+    bool stays = expr_uses_index(factors.items[n], band->row) || (!band->is_sum && reads_band(lowering, factors.items[n]));
+    multiply_into(lowering->arena, stays ? &a : &b, factors.items[n]);
+  }
+  if (!a || a->op != OP_READ) return;
+  product->a = a;
+  product->b = b;
+}
+
 static bool has_plain_zero_base(const Lowering *lowering, IndexId index) { return size_is(lowering->kernel->indices[index].low, 0); }
 
 static bool has_rows_in_place(BandProduct *band) {
@@ -396,6 +412,7 @@ bool band_product(Lowering *lowering, Unit *unit) {
   drop_guard_of_columns(&band);
   product->unit = &band.unit;
   if (!product_recognise(product) || product->row_count != 1 || product->shared_count || product->outer_column_count) return false;
+  leave_rows_in_place(&band);
   product_choose_tile(product);
   Banding *banding = lowering->banding;
   Block outer = banding->block;

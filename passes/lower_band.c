@@ -79,12 +79,13 @@ Columns band_block_columns(Lowering *lowering, Columns columns, IndexId column, 
   return (Columns){cut(lowering, OP_MAX, range->low, columns.low), cut(lowering, OP_MIN, range->high, columns.high)};
 }
 
+static const Expr *last_row(Lowering *lowering) { return expr_binary(lowering->arena, OP_SUB, lowering->banding->high, integer(lowering, 1)); }
+
 static Columns columns_of_unit(Lowering *lowering, const Unit *unit, IndexId column) {
   const Banding *banding = lowering->banding;
   Columns needed = {NULL, NULL};
   if (is_banded(lowering, unit->target)) needed = banding->needed[banding->number];
-  const Expr *last = expr_binary(lowering->arena, OP_SUB, banding->high, integer(lowering, 1));
-  return band_block_columns(lowering, needed, column, banding->low, last);
+  return band_block_columns(lowering, needed, column, banding->low, last_row(lowering));
 }
 
 /* ---- one equation ---------------------------------------------------------------------------------------------------- */
@@ -119,20 +120,30 @@ void band_append_group(Lowering *lowering) {
   block_append(&lowering->banding->block, body);
 }
 
-/* Loops over what is free of the target, the rows outermost and the innermost of memory in lanes. */
-static Statement *unit_loops(Lowering *lowering, const Unit *unit, int count, const int *axes, bool is_vector, Statement *body) {
+/* Loops over the first `count` axes that are free of the target, the rows outermost. */
+static Statement *outer_loops(Lowering *lowering, const Unit *unit, int count, const int *axes, Statement *body) {
   const Banding *banding = lowering->banding;
   for (int n = count - 1; n >= 0; n--) {
     IndexId index = unit->axes[axes[n]].index;
-    Columns columns = {size_expr(lowering->arena, lowering->kernel->indices[index].low), size_expr(lowering->arena, lowering->kernel->indices[index].high)};
-    if (n == count - 1) columns = columns_of_unit(lowering, unit, index);
-    if (axes[n] == band_row_axis(lowering, banding->number)) columns = (Columns){banding->low, banding->high};
-    LoopKind kind = n == count - 1 && is_vector ? LOOP_VECTOR : LOOP_SEQUENTIAL;
-    body = statement_loop(lowering->kernel, kind, index, columns.low, columns.high, body);
-    if (kind == LOOP_VECTOR && unit->equation->reduce == REDUCE_NONE)
-      look_ahead(lowering, body, unit->axes[band_row_axis(lowering, banding->number)].index);
+    const Index *range = &lowering->kernel->indices[index];
+    bool is_row = axes[n] == band_row_axis(lowering, banding->number);
+    const Expr *low = is_row ? banding->low : size_expr(lowering->arena, range->low), *high = is_row ? banding->high : size_expr(lowering->arena, range->high);
+    body = statement_loop(lowering->kernel, LOOP_SEQUENTIAL, index, low, high, body);
   }
   return body;
+}
+
+/* Loops over what is free of the target, the rows outermost and the innermost of memory in lanes. */
+static Statement *unit_loops(Lowering *lowering, const Unit *unit, int count, const int *axes, bool is_vector, Statement *body) {
+  const Banding *banding = lowering->banding;
+  if (!count) return body;
+  IndexId index = unit->axes[axes[count - 1]].index, row = NONE;
+  Columns columns = columns_of_unit(lowering, unit, index);
+  if (band_row_axis(lowering, banding->number) != NONE) row = unit->axes[band_row_axis(lowering, banding->number)].index;
+  if (index == row) columns = (Columns){banding->low, banding->high};
+  body = statement_loop(lowering->kernel, is_vector ? LOOP_VECTOR : LOOP_SEQUENTIAL, index, columns.low, columns.high, body);
+  if (is_vector && unit->equation->reduce == REDUCE_NONE) look_ahead(lowering, body, row);
+  return outer_loops(lowering, unit, count - 1, axes, body);
 }
 
 /* A sum over rows: target = target + the part of this block. */
@@ -157,15 +168,52 @@ static void emit_sum(Lowering *lowering, Unit *unit, IndexId rows) {
   band_append(lowering, unit, unit_loops(lowering, unit, count, axes, count > 0, reduce));
 }
 
+static Statement *store_of(Lowering *lowering, const Unit *unit, const Expr *value) {
+  Kernel *kernel = lowering->kernel;
+  BufferId buffer = buffer_of(lowering, unit->target);
+  Type type = lowering->program->tensors[unit->target].type;
+  LocalId local = kernel_add_local(kernel, kernel->buffers[buffer].name, type);
+  Statement *work = statement_let(kernel, local, lower_expr(lowering, value, NULL, false));
+  work->next = statement_store(kernel, buffer, store_indices(lowering, unit), expr_local(lowering->arena, type, local));
+  work->source = work->next->source = unit->equation->source;
+  return work;
+}
+
+/* A map of a row that is zero outside of some columns: these are computed, and the others that are needed of it set to zero, without a test
+ * for every column. False when it is none. */
+static bool emit_columns(Lowering *lowering, const Unit *unit, int count, const int *axes) {
+  Kernel *kernel = lowering->kernel;
+  Arena *arena = lowering->arena;
+  const Expr *value = unit->value;
+  int rows = band_row_axis(lowering, lowering->banding->number);
+  if (unit->equation->reduce != REDUCE_NONE || count < 2 || axes[count - 1] == rows || value->op != OP_SELECT || !expr_is_number(value->args[2], 0)) return false;
+  IndexId column = unit->axes[axes[count - 1]].index;
+  Columns inside, all = columns_of_unit(lowering, unit, column);
+  if (condition_bounds(arena, value->args[0], column, &inside.low, &inside.high)) return false;
+  bool has_low = inside.low != NULL, has_high = inside.high != NULL;
+  inside.low = has_low ? expr_binary(arena, OP_MIN, expr_binary(arena, OP_MAX, inside.low, all.low), all.high) : all.low;
+  inside.high = has_high ? expr_binary(arena, OP_MIN, inside.high, all.high) : all.high;
+  Statement *first = statement_loop(kernel, LOOP_VECTOR, column, inside.low, inside.high, store_of(lowering, unit, value->args[1])), *last = first;
+  if (has_high) {
+    const Expr *from = expr_binary(arena, OP_MAX, inside.high, inside.low);
+    last = last->next = statement_loop(kernel, LOOP_VECTOR, column, from, all.high, store_of(lowering, unit, value->args[2]));
+  }
+  if (has_low) last->next = statement_loop(kernel, LOOP_VECTOR, column, all.low, inside.low, store_of(lowering, unit, value->args[2]));
+  band_append(lowering, unit, outer_loops(lowering, unit, count - 1, axes, first));
+  return true;
+}
+
 static void emit_plain(Lowering *lowering, Unit *unit) {
   Kernel *kernel = lowering->kernel;
   Arena *arena = lowering->arena;
   int axes[MOST_AXES], count = free_axes(lowering, unit, axes);
+  if (emit_columns(lowering, unit, count, axes)) return;
   BufferId buffer = buffer_of(lowering, unit->target);
   Type type = lowering->program->tensors[unit->target].type;
   LocalId local = kernel_add_local(kernel, kernel->buffers[buffer].name, type);
   Statement *work;
   bool lanes_reduce = false;
+  bool is_number = count == 1 && axes[0] == band_row_axis(lowering, lowering->banding->number); /* of a row: beside what else is done with it */
   if (unit->equation->reduce == REDUCE_NONE) {
     work = statement_let(kernel, local, lower_expr(lowering, unit->value, NULL, false));
   } else {
@@ -176,7 +224,7 @@ static void emit_plain(Lowering *lowering, Unit *unit) {
   Statement *store = statement_store(kernel, buffer, store_indices(lowering, unit), expr_local(arena, type, local));
   work->next = store;
   work->source = store->source = unit->equation->source;
-  band_append(lowering, unit, unit_loops(lowering, unit, count, axes, !lanes_reduce, work));
+  band_append(lowering, unit, unit_loops(lowering, unit, count, axes, !lanes_reduce && !is_number, work));
 }
 
 static void emit_unit(Lowering *lowering, Unit *unit) {
@@ -262,6 +310,31 @@ static const Expr *any_wanted(Lowering *lowering, const Band *band) {
   return any;
 }
 
+static bool is_row_loop(const Banding *banding, const Statement *statement) {
+  return statement->kind == STATEMENT_LOOP && statement->loop_kind == LOOP_SEQUENTIAL && statement->low == banding->low && statement->high == banding->high;
+}
+
+/* Loops over the rows that follow one another become one: what a row needs of another equation is its own row, which then still lies in
+ * the nearest cache. */
+static void join_row_loops(Lowering *lowering) {
+  Banding *banding = lowering->banding;
+  for (Statement *first = banding->block.first; first; first = first->next) {
+    if (!is_row_loop(banding, first)) continue;
+    Statement **tail = &first->body;
+    while (first->next && is_row_loop(banding, first->next)) {
+      Statement *next = first->next;
+      first->next = next->next;
+      while (*tail) tail = &(*tail)->next;
+      if (next->index == first->index) {
+        *tail = next->body;
+        continue;
+      }
+      const Expr *row = expr_index(lowering->arena, first->index);
+      *tail = statement_loop(lowering->kernel, LOOP_SEQUENTIAL, next->index, row, expr_binary(lowering->arena, OP_ADD, row, integer(lowering, 1)), next->body);
+    }
+  }
+}
+
 /* Stages that come before go to the block of the lowering, then the band itself. */
 static void emit_band(Lowering *lowering, const Band *band, bool has_tiles) {
   Arena *arena = lowering->arena;
@@ -291,6 +364,7 @@ static void emit_band(Lowering *lowering, const Band *band, bool has_tiles) {
     split_unit(lowering, &unit, emit_unit);
   }
   flush_group(lowering);
+  if (!band->is_of_rows) join_row_loops(lowering);
   const Expr *low, *high;
   Statement *innermost, *stage = parallel_nest(lowering, band->shared_count, loops, band->has_sums ? 0 : 1, &low, &high, &innermost);
   innermost->body = statement_loop(kernel, LOOP_SEQUENTIAL, block, low, high, banding.block.first);

@@ -9,6 +9,7 @@
  * With few rows (a step of one sequence) packing costs more than it saves, unless it was done before; that is decided at run time.
  * Source: K. Goto, R. van de Geijn, Anatomy of High-Performance Matrix Multiplication, TOMS 34(3), 2008.
  */
+#include "passes/factors.h"
 #include "passes/product.h"
 
 enum {
@@ -19,35 +20,10 @@ enum {
 
 /* ---- is it one? ---------------------------------------------------------------------------------------------------- */
 
-typedef struct Factors {
-  int count;
-  const Expr **items;
-} Factors;
-
-static void split_factors(Arena *arena, const Expr *expr, Factors *factors) {
-  if (expr->op == OP_MUL) {
-    split_factors(arena, expr->args[0], factors);
-    split_factors(arena, expr->args[1], factors);
-  } else if (expr->op == OP_NEG) {
-    ARENA_PUSH(arena, factors->items, factors->count, expr_number(arena, -1));
-    split_factors(arena, expr->args[0], factors);
-  } else if (expr->op == OP_DIV) {
-    split_factors(arena, expr->args[0], factors);
-    ARENA_PUSH(arena, factors->items, factors->count, expr_binary(arena, OP_DIV, expr_number(arena, 1), expr->args[1]));
-  } else {
-    ARENA_PUSH(arena, factors->items, factors->count, expr);
-  }
-}
-
-static void multiply_into(Arena *arena, const Expr **factor, const Expr *by) {
-  *factor = *factor ? expr_binary(arena, OP_MUL, *factor, by) : by;
-}
-
 /* Factors with the column go to B, the others to A. */
 static bool find_factors(Product *product) {
   Arena *arena = product->lowering->arena;
-  Factors factors = {0};
-  split_factors(arena, product->unit->body, &factors);
+  Factors factors = split_factors(arena, product->unit->body);
   for (int n = 0; n < factors.count; n++)
     multiply_into(arena, expr_uses_index(factors.items[n], product_axis(product, product->column)) ? &product->b : &product->a, factors.items[n]);
   return product->a && product->b;

@@ -104,6 +104,7 @@ static void optimise(Runner *runner, const char *what, Program *program) {
   if (run(runner, "zeros", what, program)) run(runner, "simplify", what, program);
   run(runner, "share", what, program); /* while parts that are the same still look the same */
   run(runner, "reciprocal", what, program);
+  if (run(runner, "factor_sums", what, program)) run(runner, "simplify", what, program);
   run(runner, "common", what, program);
   run(runner, "order_sums", what, program);
   run(runner, "split_sums", what, program);

@@ -569,6 +569,36 @@ static const Reads *collect_reads(const Plan *plan) {
   return reads;
 }
 
+/* It takes the sum element by element. */
+static bool maps_sum(const Plan *plan, int equation, int sum) {
+  const Program *program = plan->program;
+  const Equation *map = &program->equations[equation], *summed = &program->equations[sum];
+  if (summed->reduce != REDUCE_SUM || plan->is_candidate[summed->target] || !reads_tensor(plan, equation, summed->target)) return false;
+  return program->tensors[map->target].rank == program->tensors[summed->target].rank && follows_row(plan, equation, summed->target);
+}
+
+static bool joins_sums(const Plan *plan, int equation) {
+  for (int m = 0; m < plan->program->equation_count; m++)
+    if (plan->is_member[m] && maps_sum(plan, equation, m)) return true;
+  return false;
+}
+
+/* Maps of sums of the band, which then need not be kept whole. */
+static void gather_followers(Plan *plan) {
+  const Program *program = plan->program;
+  size_t bytes = sizeof *plan->is_member * (size_t)program->equation_count;
+  bool *before = ARENA_ARRAY(plan->lowering->arena, bool, program->equation_count);
+  for (int n = 0; n < program->equation_count; n++) {
+    if (!is_free(plan, n) || program->equations[n].reduce != REDUCE_NONE || !may_join(plan, n) || !joins_sums(plan, n)) continue;
+    memcpy(before, plan->is_member, bytes);
+    plan->is_member[n] = true;
+    bool is_fine = close_members(plan, true);
+    order_members(plan);
+    if (!is_fine || !find_shared(plan)) memcpy(plan->is_member, before, bytes);
+  }
+  order_members(plan);
+}
+
 static ScheduleNode *plan_nodes(Lowering *lowering, ScheduleNode *nodes);
 
 static ScheduleNode *plan_list(Lowering *lowering, ScheduleNode *nodes) {
@@ -592,6 +622,8 @@ static ScheduleNode *plan_list(Lowering *lowering, ScheduleNode *nodes) {
     if (!close_members(&plan, true)) continue;
     order_members(&plan);
     if (!find_shared(&plan)) continue;
+    gather_followers(&plan);
+    if (!find_shared(&plan)) internal_error("a band has lost its rows");
     plan.nodes = put_together(&plan);
     accept(&plan);
   }
