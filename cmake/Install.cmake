@@ -14,10 +14,6 @@ write_basic_package_version_file(${CMAKE_BINARY_DIR}/seqcConfigVersion.cmake COM
 install(FILES ${CMAKE_BINARY_DIR}/seqcConfig.cmake ${CMAKE_BINARY_DIR}/seqcConfigVersion.cmake cmake/SeqcModel.cmake
         DESTINATION ${package_folder})
 
-set(SEQC_PC_OPENMP "")
-if(SEQC_OPENMP)
-  set(SEQC_PC_OPENMP ${OpenMP_C_FLAGS})
-endif()
 file(RELATIVE_PATH SEQC_PC_PREFIX /prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig /prefix)
 foreach(name seqrt seqc)
   configure_file(cmake/${name}.pc.in ${CMAKE_BINARY_DIR}/${name}.pc @ONLY)

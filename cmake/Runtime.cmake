@@ -1,4 +1,4 @@
-# libseqrt, static and shared. It is what programs link, so it carries its public headers, libm and OpenMP with it.
+# libseqrt, static and shared. It is what programs link, so it carries its public headers, libm and threads with it.
 add_library(seqc::seqrt ALIAS seqrt)
 # The optimizer's loops are made for each width of vectors: the same operations in each, so the same bits.
 set_source_files_properties(runtime/optimizer.c PROPERTIES COMPILE_OPTIONS -ffp-contract=off)
@@ -10,15 +10,10 @@ target_include_directories(seqrt_shared PRIVATE ${CMAKE_BINARY_DIR}/include/runt
 target_compile_options(seqrt_shared PRIVATE ${SEQC_WARNINGS})
 target_compile_definitions(seqrt_shared PRIVATE SEQC_VERSION="${PROJECT_VERSION}")
 
-if(SEQC_OPENMP)
-  find_package(OpenMP REQUIRED COMPONENTS C)
-endif()
+find_package(Threads REQUIRED)
 foreach(library seqrt seqrt_shared)
   target_include_directories(${library} PUBLIC $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/runtime/include>
                                                $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
   target_compile_options(${library} PRIVATE $<$<CONFIG:Release>:-O3> -fno-math-errno)
-  target_link_libraries(${library} PUBLIC m)
-  if(SEQC_OPENMP)
-    target_link_libraries(${library} PUBLIC OpenMP::OpenMP_C)
-  endif()
+  target_link_libraries(${library} PUBLIC m Threads::Threads)
 endforeach()

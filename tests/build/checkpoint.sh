@@ -55,7 +55,7 @@ int main(int count, char **arguments) {
 }
 PROGRAM
 expect 0 "$SEQC" net.seq --weights weights -o net.o
-"$CC" -std=gnu11 -Wall -Wextra -Werror ${SANITIZE:+-fsanitize=$SANITIZE} -I. -I"$TESTS/../runtime/include" main.c net.o "$BUILD/libseqrt.a" -fopenmp -lm -o main
+"$CC" -std=gnu11 -Wall -Wextra -Werror ${SANITIZE:+-fsanitize=$SANITIZE} -I. -I"$TESTS/../runtime/include" main.c net.o "$BUILD/libseqrt.a" -pthread -lm -o main
 expect 0 ./main weights
 prints '4.5 -15 2.5 15 '
 # Another checkpoint than the one it was compiled for.

@@ -70,6 +70,6 @@ int main(int count, char **arguments) {
 }
 PROGRAM
 expect 0 "$SEQC" "$TESTS/golden/real_smollm2.seq" --weights "$weights" -o net.o
-"$CC" -std=gnu11 -O1 -Wall -Wextra -Werror -I. -I"$TESTS/../runtime/include" main.c net.o "$BUILD/libseqrt.a" -fopenmp -lm -o main
+"$CC" -std=gnu11 -O1 -Wall -Wextra -Werror -I. -I"$TESTS/../runtime/include" main.c net.o "$BUILD/libseqrt.a" -pthread -lm -o main
 expect 0 ./main "$weights" "$TESTS/golden/real_smollm2.safetensors"
 prints '0 differences'

@@ -108,7 +108,7 @@ int main(void) {
   return code != SEQRT_OK;
 }
 PROGRAM
-"$CC" -std=gnu11 -O1 -Wall -Wextra -Werror -I. -I"$TESTS/../runtime/include" named.c net.o "$BUILD/libseqrt.a" -fopenmp -lm -o named
+"$CC" -std=gnu11 -O1 -Wall -Wextra -Werror -I. -I"$TESTS/../runtime/include" named.c net.o "$BUILD/libseqrt.a" -pthread -lm -o named
 expect 0 ./named
 expect 0 env SEQRT_CPU=x86-64-v2 ./named
 expect 1 env SEQRT_CPU=z80 ./named

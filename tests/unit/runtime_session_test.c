@@ -2,10 +2,13 @@
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -54,6 +57,72 @@ static void barrier(void **state) {
   seqrt_error error;
   assert_int_equal(seqrt_context_create(-1, &context, &error), SEQRT_INVALID_ARGUMENT);
   assert_string_equal(error.message, "threads: -1 is outside 0 <= threads <= 4096");
+}
+
+static Meeting meet_once(const seqrt_context *context) {
+  Meeting meeting = {.context = context};
+  seqrt_parallel(context, meet, &meeting);
+  return meeting;
+}
+
+static void teams_live_through_a_fork(void **state) {
+  (void)state;
+  seqrt_context *context, *unused;
+  assert_int_equal(seqrt_context_create(3, &context, NULL), SEQRT_OK);
+  assert_int_equal(seqrt_context_create(3, &unused, NULL), SEQRT_OK);
+  int32_t team = meet_once(context).team;
+  pid_t child = fork();
+  assert_true(child >= 0);
+  if (child == 0) {
+    alarm(60);
+    bool is_same = meet_once(context).team == team && meet_once(context).team == team && meet_once(unused).team == team;
+    seqrt_context_destroy(context);
+    seqrt_context_destroy(unused);
+    _exit(is_same ? 0 : 1);
+  }
+  int status;
+  assert_int_equal(waitpid(child, &status, 0), child);
+  assert_true(WIFEXITED(status));
+  assert_int_equal(WEXITSTATUS(status), 0);
+  assert_int_equal(meet_once(context).team, team);
+  child = fork(); /* which leaves a team alone that began before it */
+  if (child == 0) {
+    alarm(60);
+    seqrt_context_destroy(context);
+    _exit(0);
+  }
+  assert_int_equal(waitpid(child, &status, 0), child);
+  assert_true(WIFEXITED(status));
+  seqrt_context_destroy(context);
+  seqrt_context_destroy(unused);
+}
+
+static double processor_seconds(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+  return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+static void wait_at_barrier(void *argument, int32_t thread, int32_t thread_count) {
+  (void)thread_count;
+  const seqrt_context *context = argument;
+  if (thread == 0) usleep(200000);
+  context->barrier(context);
+}
+
+/* Nobody holds a processor while nothing comes: neither between calls nor at a barrier. */
+static void who_waits_sleeps(void **state) {
+  (void)state;
+  seqrt_context *context;
+  assert_int_equal(seqrt_context_create(3, &context, NULL), SEQRT_OK);
+  meet_once(context);
+  double begin = processor_seconds();
+  usleep(200000);
+  assert_true(processor_seconds() - begin < 0.05);
+  begin = processor_seconds();
+  seqrt_parallel(context, wait_at_barrier, context);
+  assert_true(processor_seconds() - begin < 0.05);
+  seqrt_context_destroy(context);
 }
 
 /* ---- parameters ---- */
@@ -355,6 +424,8 @@ static void gradient(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(barrier),
+      cmocka_unit_test(teams_live_through_a_fork),
+      cmocka_unit_test(who_waits_sleeps),
       cmocka_unit_test(initial_values),
       cmocka_unit_test(version_of_another_interface),
       cmocka_unit_test(save_and_load),

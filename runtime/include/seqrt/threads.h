@@ -12,9 +12,12 @@
 extern "C" {
 #endif
 
-/* A team of `threads` threads; 0: as many as OMP_NUM_THREADS or the processors this process may use. A library built without
- * OpenMP has teams of one, whatever is asked for. SEQRT_INVALID_ARGUMENT for a count below 0 or above 4096. */
+/* A team of `threads` threads, the caller's among them; 0: as many as OMP_NUM_THREADS or the processors this process may use.
+ * The others begin with the first call and take no signals. Between calls they sleep, after a moment in which the next call may come.
+ * Where the system gives no more threads the team is smaller. After a fork the new process may go on with the context: it has its own
+ * threads from the next call on. SEQRT_INVALID_ARGUMENT for a count below 0 or above 4096. */
 seqrt_code seqrt_context_create(int32_t threads, seqrt_context **out_context, seqrt_error *out_error);
+/* Ends the threads and waits for it. */
 void seqrt_context_destroy(seqrt_context *context);
 
 /* body(argument, thread, count) on every thread of the team, or on the caller alone when `context` is NULL. */
