@@ -1,102 +1,13 @@
 /* lower.c - from a scheduled program to the kernel of one entry point.
  *
  * Needs:  isolated results; every equation of the form value (+) one reduction.
- * Leaves: a kernel of stages. A stage is one parallel loop nest; between stages that touch the same memory stands a barrier.
+ * Leaves: a kernel of stages. A stage is one parallel loop nest; barriers come between them in the end (barriers.c).
  *         The loops of the schedule become sequential loops around stages.
  */
 #include "passes/lower.h"
 #include "passes/reverse.h"
 
-/* ---- stages and barriers ------------------------------------------------------------------------------------------- */
-
-typedef struct TouchWalk {
-  Lowering *lowering;
-  unsigned char *touches; /* by buffer: 1 read, 2 written */
-} TouchWalk;
-
-static void touch_load(void *context, const Expr *expr) {
-  TouchWalk *walk = context;
-  if (expr->op == OP_LOAD) walk->touches[expr->id] |= 1;
-}
-
-static void touch_expr(TouchWalk *walk, const Expr *expr) {
-  if (expr) expr_visit(expr, touch_load, walk);
-}
-
-static void touch_statements(TouchWalk *walk, const Statement *statement) {
-  for (; statement; statement = statement->next) {
-    touch_expr(walk, statement->low);
-    touch_expr(walk, statement->high);
-    touch_expr(walk, statement->condition);
-    touch_expr(walk, statement->value);
-    touch_expr(walk, statement->guard);
-    touch_expr(walk, statement->reduce_body);
-    for (int n = 0; n < statement->rank; n++) touch_expr(walk, statement->indices[n]);
-    touch_statements(walk, statement->body);
-    touch_statements(walk, statement->otherwise);
-    if (statement->kind == STATEMENT_STORE || statement->kind == STATEMENT_TILE) walk->touches[statement->buffer] |= 2;
-    if (statement->kind == STATEMENT_TILE) walk->touches[statement->a_buffer] |= 1, walk->touches[statement->b_buffer] |= 1;
-  }
-}
-
-static void grow_touched(Lowering *lowering) {
-  int count = lowering->kernel->buffer_count;
-  if (count <= lowering->touched_count) return;
-  unsigned char *bigger = ARENA_ARRAY(lowering->arena, unsigned char, count * 2);
-  if (lowering->touched_count) memcpy(bigger, lowering->touched, (size_t)lowering->touched_count);
-  lowering->touched = bigger;
-  lowering->touched_count = count * 2;
-}
-
-void place_barrier(Lowering *lowering, Block *block) {
-  grow_touched(lowering);
-  bool is_needed = false;
-  for (int n = 0; n < lowering->touched_count; n++) is_needed |= lowering->touched[n] != 0;
-  if (!is_needed) return;
-  block_append(block, statement_barrier(lowering->kernel));
-  memset(lowering->touched, 0, (size_t)lowering->touched_count);
-}
-
-/* The state that a call leaves may lie where the one lies that it came with. */
-static void touch_carried(TouchWalk *walk) {
-  const Kernel *kernel = walk->lowering->kernel;
-  for (int n = 0; n < kernel->buffer_count; n++) {
-    if (!walk->touches[n] || kernel->buffers[n].home != HOME_CARRY_OUT) continue;
-    for (int m = 0; m < kernel->buffer_count; m++)
-      if (kernel->buffers[m].home == HOME_CARRY_IN && kernel->buffers[m].slot == kernel->buffers[n].slot) walk->touches[m] |= 2;
-  }
-}
-
-/* By buffer what the statements touch, `touched_count` of them. */
-static const unsigned char *touches_of(Lowering *lowering, const Statement *statements) {
-  grow_touched(lowering);
-  TouchWalk walk = {lowering, ARENA_ARRAY(lowering->arena, unsigned char, lowering->touched_count)};
-  touch_statements(&walk, statements);
-  touch_carried(&walk);
-  return walk.touches;
-}
-
-bool touch_conflicts(Lowering *lowering, const unsigned char *touched, int touched_count, const Statement *statements) {
-  const unsigned char *touches = touches_of(lowering, statements);
-  bool conflicts = false;
-  for (int n = 0; n < touched_count && n < lowering->kernel->buffer_count; n++)
-    conflicts |= (touches[n] & 2 && touched[n]) || (touches[n] & 1 && touched[n] & 2);
-  return conflicts;
-}
-
-void touch_stage(Lowering *lowering, const Statement *stage) {
-  const unsigned char *touches = touches_of(lowering, stage);
-  for (int n = 0; n < lowering->touched_count; n++) lowering->touched[n] |= touches[n];
-}
-
-void barrier_if_touched(Lowering *lowering, Block *block, const Statement *stage) {
-  grow_touched(lowering);
-  if (touch_conflicts(lowering, lowering->touched, lowering->touched_count, stage)) place_barrier(lowering, block);
-  touch_stage(lowering, stage);
-}
-
 void end_stage(Lowering *lowering, Block *block, Statement *stage, const Expr *wanted) {
-  barrier_if_touched(lowering, block, stage);
   if (wanted) stage = statement_if(lowering->kernel, wanted, stage, NULL);
   block_append(block, stage);
 }
@@ -253,16 +164,13 @@ static void lower_whole_loop(Lowering *lowering, const ScheduleNode *node) {
   Kernel *kernel = lowering->kernel;
   Block *outer = lowering->block, body = {0};
   OpenLoop *open = &lowering->open[lowering->open_count++];
-  *open = (OpenLoop){node, ARENA_ARRAY(lowering->arena, bool, lowering->program->tensor_count), outer, false};
+  *open = (OpenLoop){node, ARENA_ARRAY(lowering->arena, bool, lowering->program->tensor_count), outer};
   for (int m = 0; m < node->member_count; m++) open->is_written[lowering->program->equations[node->members[m]].target] = true;
-  place_barrier(lowering, outer);
   lowering->block = &body;
   lower_nodes(lowering, node->body);
   flush_group(lowering);
-  place_barrier(lowering, &body);
   lowering->block = outer;
   lowering->open_count--;
-  if (open->has_moved) block_append(outer, statement_barrier(kernel));
   const Index *range = &kernel->indices[node->index];
   Statement *loop = statement_loop(kernel, LOOP_SEQUENTIAL, node->index, size_expr(lowering->arena, range->low),
                                    size_expr(lowering->arena, range->high), body.first);
@@ -278,10 +186,8 @@ static void lower_loop(Lowering *lowering, const ScheduleNode *node) {
     return;
   }
   Block *outer = lowering->block, body = {0};
-  place_barrier(lowering, outer); /* those inside may be left out */
   lowering->block = &body;
   lower_whole_loop(lowering, node);
-  place_barrier(lowering, &body);
   lowering->block = outer;
   block_append(outer, statement_if(lowering->kernel, condition, body.first, NULL));
 }
@@ -353,6 +259,7 @@ Kernel *lower_program(Arena *arena, const Program *program, EntryKind entry, Pas
   lowering.kernel->body = body.first;
   remove_dead_stores(lowering.kernel);
   if (context->optimisation > 0) mark_nontemporal_stores(lowering.kernel);
+  place_barriers(lowering.kernel);
   plan_memory(lowering.kernel);
   return lowering.kernel;
 }

@@ -16,6 +16,7 @@
  *   product_epilogue.c    maps that join the stage of such a product
  *   lower_scatter.c  sums guarded by "this element is the one that was read"
  *   lower_reduce.c   every other reduction
+ *   barriers.c       where threads wait for each other
  *   plan_memory.c    lifetimes of buffers, shared slots
  */
 #ifndef SEQC_PASSES_LOWER_H
@@ -87,7 +88,6 @@ typedef struct OpenLoop {
   const ScheduleNode *node;
   bool *is_written; /* by tensor: defined inside */
   Block *before;    /* the block the loop will stand in: what does not change inside can go there */
-  bool has_moved;   /* something went there, so a barrier must stand before the loop */
 } OpenLoop;
 
 /* A value that the group being built has in a local. */
@@ -150,8 +150,6 @@ typedef struct Lowering {
   struct ProductStage *product_stage; /* the product that was lowered last, NULL: none that maps could join; product.h */
   uint64_t *results; /* by tensor: the results that need it, as bits; see wanted.c */
   struct Demand *demands; /* by tensor: the condition under which anything reads it; see wanted.c */
-  int touched_count; /* by buffer since the last barrier: 1 read, 2 written */
-  unsigned char *touched;
 } Lowering;
 
 enum { MOST_AXES = 16 };
@@ -204,20 +202,14 @@ const Expr **store_indices(Lowering *lowering, const Unit *unit); /* of its buff
 int free_axes(Lowering *lowering, const Unit *unit, int *out_axes);
 
 /* lower.c */
-/* Statements of a stage go to a fresh block; end_stage puts a barrier before it where something it touches was touched since
- * the last one, puts it under the condition (NULL: none), and appends it to `block`. */
+/* Puts the stage under the condition (NULL: none), and appends it to `block`. */
 void end_stage(Lowering *lowering, Block *block, Statement *stage, const Expr *wanted);
-void barrier_if_touched(Lowering *lowering, Block *block, const Statement *stage);
-void place_barrier(Lowering *lowering, Block *block);
 /* Leaves the value of a sum alone, zero where there is none. */
 void drop_sum(Lowering *lowering, Unit *unit);
 /* A sum over nothing becomes its value. */
 void drop_empty_sum(Lowering *lowering, Unit *unit);
 /* A size of the kernel's own that is computed at run time; a constant where the formula is one. */
 Size derived_size(Lowering *lowering, const Expr *formula, const char *name);
-/* Whether the statements touch what was touched, so that a barrier would have to stand between. */
-bool touch_conflicts(Lowering *lowering, const unsigned char *touched, int touched_count, const Statement *statements);
-void touch_stage(Lowering *lowering, const Statement *stage); /* it was done without a barrier */
 const Expr *integer(const Lowering *lowering, int64_t value);
 const Expr *extent_of(const Lowering *lowering, IndexId index); /* high - low */
 const Expr *ceil_quotient(const Lowering *lowering, const Expr *a, int64_t b);
@@ -283,6 +275,8 @@ const Sweep *find_sweep(const Lowering *lowering, const ScheduleNode *node); /* 
 /* Whether lanes run along a reduction index, which is then the last of `order`, or along the innermost of the axes. */
 bool choose_lanes(Lowering *lowering, const Unit *unit, int count, const int *axes, IndexId *order);
 
+/* barriers.c: puts barriers between stages. */
+void place_barriers(Kernel *kernel);
 /* plan_memory.c: assigns slots to the workspace buffers. */
 void plan_memory(Kernel *kernel);
 /* Removes stores to workspace buffers that nothing loads. */

@@ -383,10 +383,8 @@ static void emit_both(Lowering *lowering, const Band *band) {
     emit_band(lowering, band, false);
     return;
   }
-  place_barrier(lowering, outer);
   lowering->block = &tiles;
   emit_band(lowering, band, true);
-  place_barrier(lowering, &tiles);
   if (lowering->kernel->entry == ENTRY_GRADIENT) { /* runs over many steps: not worth the code of a second way */
     lowering->block = outer;
     block_append(outer, tiles.first);
@@ -394,7 +392,6 @@ static void emit_both(Lowering *lowering, const Band *band) {
   }
   lowering->block = &plain;
   emit_band(lowering, band, false);
-  place_barrier(lowering, &plain);
   lowering->block = outer;
   const Expr *is_many = expr_binary(lowering->arena, OP_GE, rows, integer(lowering, FEWEST_ROWS));
   block_append(outer, statement_if(lowering->kernel, is_many, tiles.first, plain.first));
@@ -408,10 +405,8 @@ void lower_band(Lowering *lowering, const Band *band) {
     return;
   }
   Block *outer = lowering->block, body = {0};
-  place_barrier(lowering, outer);
   lowering->block = &body;
   emit_both(lowering, band);
-  place_barrier(lowering, &body);
   lowering->block = outer;
   block_append(outer, statement_if(lowering->kernel, wanted, body.first, NULL));
 }

@@ -89,11 +89,9 @@ static void remember_stage(const Product *product, Statement *stage) {
   memory->product->unit = arena_copy(lowering->arena, product->unit, sizeof *product->unit);
   memory->tiles = memory->last = stage;
   memory->block = lowering->block;
-  memory->touched_count = lowering->touched_count;
-  memory->touched = lowering->touched_count ? arena_copy(lowering->arena, lowering->touched, (size_t)lowering->touched_count) : NULL;
 }
 
-/* The stage is one of two ways, each with a barrier at its end. Maps can join one choice, not a choice in a choice. */
+/* The stage is one of two ways. Maps can join one choice, not a choice in a choice. */
 static void choose_between(Lowering *lowering, Statement *both) {
   ProductStage *stage = lowering->product_stage;
   if (stage && stage->otherwise) lowering->product_stage = NULL;
@@ -106,19 +104,15 @@ static void lower_packed(Product *product, const Expr *condition) {
   Lowering *lowering = product->lowering;
   Block *block = lowering->block, body = {0};
   if (product->shared_count) {
-    place_barrier(lowering, block);
     lowering->block = &body;
   }
   product_find_rows(product);
   product_pack(product, condition);
   Statement *stage = product_tiles(product, NULL);
-  if (touch_conflicts(lowering, lowering->touched, lowering->touched_count, stage)) place_barrier(lowering, lowering->block);
   remember_stage(product, stage);
-  touch_stage(lowering, stage);
   block_append(lowering->block, stage);
   if (!product->shared_count) return;
   lowering->product_stage = NULL;
-  place_barrier(lowering, &body);
   lowering->block = block;
   Statement *loops = body.first;
   for (int n = product->shared_count - 1; n >= 0; n--) {
@@ -129,7 +123,7 @@ static void lower_packed(Product *product, const Expr *condition) {
   block_append(block, loops);
 }
 
-/* Fills two blocks from the same state of touched buffers; afterwards what either touched counts. With few rows the packed way is
+/* With few rows the packed way is
  * worth it where the panels are there already: they are read from one end to the other, while columns of a matrix lie apart. */
 static void lower_both(Product *product, const Expr *has_many_rows) {
   Lowering *lowering = product->lowering;
@@ -137,13 +131,10 @@ static void lower_both(Product *product, const Expr *has_many_rows) {
   const Expr *condition = has_many_rows;
   if (product->packed != NONE)
     condition = expr_binary(lowering->arena, OP_OR, has_many_rows, expr_given(lowering->arena, product->packed));
-  place_barrier(lowering, outer);
   lowering->block = &packed;
   lower_packed(product, has_many_rows);
-  place_barrier(lowering, &packed);
   lowering->block = &plain;
   lower_reduce(lowering, product->unit);
-  place_barrier(lowering, &plain);
   lowering->block = outer;
   Statement *both = statement_if(lowering->kernel, condition, packed.first, plain.first);
   block_append(outer, both);
@@ -186,13 +177,10 @@ static void lower_guarded(Product *product) {
     return;
   }
   Block *outer = lowering->block, full = {0}, empty = {0};
-  place_barrier(lowering, outer);
   lowering->block = &empty;
   lower_empty(product);
-  place_barrier(lowering, &empty);
   lowering->block = &full;
   lower_by_rows(product);
-  place_barrier(lowering, &full);
   lowering->block = outer;
   Statement *both = statement_if(lowering->kernel, lower_expr(lowering, product->around, NULL, false), full.first, empty.first);
   block_append(outer, both);
@@ -202,10 +190,8 @@ static void lower_guarded(Product *product) {
 static void lower_wanted(Product *product, const Expr *wanted) {
   Lowering *lowering = product->lowering;
   Block *outer = lowering->block, body = {0};
-  place_barrier(lowering, outer);
   lowering->block = &body;
   lower_guarded(product);
-  place_barrier(lowering, &body);
   lowering->block = outer;
   Statement *whole = statement_if(lowering->kernel, wanted, body.first, NULL);
   block_append(outer, whole);

@@ -1,8 +1,8 @@
 /* plan_memory.c - lifetimes of workspace buffers, and which of them share memory.
  *
  * Time is counted in barriers, as threads are in step only there: a buffer lives from the span between barriers in which it is
- * first touched to that of the last. A buffer that is touched inside a sequential loop lives through the whole of the
- * outermost one. Buffers whose lives don't meet share a slot if their sizes depend on the same run-time lengths, so that the
+ * first touched to that of the last. A barrier on one way of a choice only parts nothing on the other, where the span goes on. A buffer
+ * that is touched inside a sequential loop lives through the whole of the outermost one. Buffers whose lives don't meet share a slot if their sizes depend on the same run-time lengths, so that the
  * slot is about as large as each of them.
  */
 #include "passes/lower.h"
@@ -17,6 +17,7 @@ typedef struct Planning {
   int now;
   int loop_begin; /* of the outermost sequential loop around, or NONE */
   bool *in_loop;  /* touched inside of it */
+  bool *is_recent; /* touched since the last barrier, on some way */
 } Planning;
 
 static void touch(Planning *planning, BufferId buffer) {
@@ -25,6 +26,14 @@ static void touch(Planning *planning, BufferId buffer) {
   if (life->first == NONE || first < life->first) life->first = first;
   if (planning->now > life->last) life->last = planning->now;
   if (planning->loop_begin != NONE) planning->in_loop[buffer] = true;
+  planning->is_recent[buffer] = true;
+}
+
+static void end_span(Planning *planning) {
+  for (int n = 0; n < planning->kernel->buffer_count; n++)
+    if (planning->is_recent[n] && planning->now > planning->lives[n].last) planning->lives[n].last = planning->now;
+  memset(planning->is_recent, 0, sizeof *planning->is_recent * (size_t)planning->kernel->buffer_count);
+  planning->now++;
 }
 
 static void touch_load(void *context, const Expr *expr) {
@@ -43,10 +52,23 @@ static void touch_all(Planning *planning, const Statement *statement) {
   }
 }
 
+static void walk(Planning *planning, const Statement *statement, bool is_in_parallel);
+
+/* What is recent on one of two ways is recent after them. A loop may have no turn. */
+static void walk_ways(Planning *planning, const Statement *body, const Statement *otherwise, bool is_in_parallel) {
+  int count = planning->kernel->buffer_count;
+  bool *after, *before = arena_copy(planning->kernel->arena, planning->is_recent, sizeof *before * (size_t)count);
+  walk(planning, body, is_in_parallel);
+  after = planning->is_recent;
+  planning->is_recent = before;
+  walk(planning, otherwise, is_in_parallel);
+  for (int n = 0; n < count; n++) planning->is_recent[n] |= after[n];
+}
+
 static void walk(Planning *planning, const Statement *statement, bool is_in_parallel) {
   for (; statement; statement = statement->next) {
     if (statement->kind == STATEMENT_BARRIER) {
-      planning->now++;
+      end_span(planning);
       continue;
     }
     bool is_outermost = statement->kind == STATEMENT_LOOP && statement->loop_kind == LOOP_SEQUENTIAL && !is_in_parallel && planning->loop_begin == NONE;
@@ -56,8 +78,7 @@ static void walk(Planning *planning, const Statement *statement, bool is_in_para
     }
     touch_all(planning, statement);
     bool is_parallel = is_in_parallel || (statement->kind == STATEMENT_LOOP && statement->loop_kind == LOOP_PARALLEL);
-    walk(planning, statement->body, is_parallel);
-    walk(planning, statement->otherwise, is_parallel);
+    walk_ways(planning, statement->body, statement->otherwise, is_parallel);
     if (!is_outermost) continue;
     for (int n = 0; n < planning->kernel->buffer_count; n++)
       if (planning->in_loop[n]) planning->lives[n].last = planning->now;
@@ -122,7 +143,9 @@ void plan_memory(Kernel *kernel) {
   planning.lives = ARENA_ARRAY(kernel->arena, Life, kernel->buffer_count);
   planning.in_loop = ARENA_ARRAY(kernel->arena, bool, kernel->buffer_count);
   for (int n = 0; n < kernel->buffer_count; n++) planning.lives[n] = (Life){NONE, NONE};
+  planning.is_recent = ARENA_ARRAY(kernel->arena, bool, kernel->buffer_count);
   walk(&planning, kernel->body, false);
+  end_span(&planning);
   BufferId *order = ARENA_ARRAY(kernel->arena, BufferId, kernel->buffer_count);
   int count = 0;
   for (int n = 0; n < kernel->buffer_count; n++) {

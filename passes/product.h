@@ -81,8 +81,6 @@ typedef struct ProductStage {
   Statement *last;      /* there: the stage, or the outermost `if` */
   Statement *otherwise; /* an `if` around it with another way of doing it, or NULL */
   const Expr *wanted;   /* the condition of an `if` around all that, or NULL */
-  const unsigned char *touched; /* buffers touched since the last barrier before it */
-  int touched_count;
 } ProductStage;
 
 /* ---- product_tiles.c: the stage of the tiles, with maps done on each block (NULL: none) */

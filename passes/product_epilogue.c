@@ -166,7 +166,7 @@ static bool can_fuse(Fusion *fusion, const ProductStage *stage) {
     check_exprs(fusion, statement);
     if (statement->kind == STATEMENT_STORE) check_store(fusion, statement);
   }
-  return !fusion->fails && has_all_axes(fusion) && !touch_conflicts(stage->product->lowering, stage->touched, stage->touched_count, group->block.first);
+  return !fusion->fails && has_all_axes(fusion);
 }
 
 bool product_fuse_maps(Lowering *lowering, const Group *group) {
@@ -182,9 +182,6 @@ bool product_fuse_maps(Lowering *lowering, const Group *group) {
     Statement **end = &stage->otherwise->otherwise;
     while (*end) end = &(*end)->next;
     *end = group_nest(lowering);
-    (*end)->next = statement_barrier(lowering->kernel);
-  } else if (stage->last == stage->tiles) { /* no barrier follows */
-    touch_stage(lowering, stage->tiles);
   }
   lowering->product_stage = NULL;
   return true;

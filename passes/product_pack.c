@@ -165,7 +165,6 @@ static void place_packing(Product *product, const Expr *factor, Statement *stage
   condition = conjunction(lowering->arena, condition, needed);
   if (condition) stage = statement_if(lowering->kernel, condition, stage, NULL);
   block_append(open->before, stage);
-  open->has_moved = true;
 }
 
 /* ---- packed once ---------------------------------------------------------------------------------------------------- */
