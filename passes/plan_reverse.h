@@ -1,5 +1,5 @@
-/* plan_reverse.h - what the files share that plan recurrences back through time: plan_reverse.c finds the two recurrences and who reads
- * them, reverse_rewrite.c lets the rest of the program read what comes out.
+/* plan_reverse.h - what the files share that plan recurrences back through time: plan_reverse.c finds the two recurrences, reverse_readers.c
+ * who reads them, reverse_rewrite.c lets the rest of the program read what comes out.
  */
 #ifndef SEQC_PASSES_PLAN_REVERSE_H
 #define SEQC_PASSES_PLAN_REVERSE_H
@@ -42,7 +42,21 @@ typedef struct Planning {
   bool fails;
 } Planning;
 
+/* Where in time an equation reads the two recurrences. */
+typedef struct ReverseUses {
+  const Planning *planning;
+  bool reads_backward, reads_forward;  /* anywhere in time */
+  bool reads_first, reads_last;        /* at the one step that both leave */
+} ReverseUses;
+
 const Expr *frame_index(const Planning *planning, int axis);
+/* A visit of an expression in the frame: planning->fails where what it reads is not there while the loop runs back. */
+void reverse_check_read(void *context, const Expr *expr);
+/* What the states that the expression reads are before the first step. */
+void reverse_find_initials(Planning *planning, const Expr *expr);
+ReverseUses reverse_uses_of(const Planning *planning, int equation);
+/* Fills in readers and ends; false where there are none, or one that doesn't fit. */
+bool reverse_find_readers(Planning *planning);
 /* Who reads is known: fills in the results and changes the program. False, and nothing changed, where that can't be. */
 bool reverse_rewrite(Planning *planning);
 
