@@ -210,6 +210,7 @@ static ScheduleNode *plan_order(Lowering *lowering, EntryKind entry) {
   Program *own = lowering->program;
   ScheduleNode *schedule = schedule_create(own, lowering->context->diagnostics);
   if (!schedule && diagnostics_error_count(lowering->context->diagnostics)) return NULL;
+  if (lowering->context->optimisation > 0) schedule_lift(own, &schedule);
   plan_reverses(lowering, &schedule);
   lowering->kernel = kernel_create(lowering->arena, entry, own);
   for (int n = 0; n < own->index_count; n++)

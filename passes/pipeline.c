@@ -2,6 +2,7 @@
  *
  *     equations as written
  *       batch, position, lags, reach, history, keep `batched`: the interface, and what the interpreter runs
+ *       basis
  *         |-- forward:   outputs, the objective and states, each where it is wanted
  *         |-- gradient:  differentiate .......... `gradient`: what the interpreter runs for gradients
  *         '-- initial:   the state before the first step
@@ -290,14 +291,14 @@ static Module *make_interface(Runner *runner, const Program *batched) {
   return module;
 }
 
-/* A module for each machine; NULL after errors or when stopped. */
-static Module **make_modules(Runner *runner, const Program *batched, const Program *gradient) {
+/* A module for each machine, with the interface of `batched`; NULL after errors or when stopped. */
+static Module **make_modules(Runner *runner, const Program *batched, const Program *changed, const Program *gradient) {
   Arena *arena = runner->arena;
   int count = runner->options->machine_count;
   Module *module = make_interface(runner, batched), **modules = ARENA_ARRAY(arena, Module *, count);
   Kernel *(*kernels)[ENTRY_COUNT] = arena_allocate(arena, sizeof *kernels * (size_t)count);
   for (int entry = 0; entry < ENTRY_COUNT && !runner->is_stopped; entry++) {
-    Program *program = program_clone(arena, entry == ENTRY_GRADIENT && gradient ? gradient : batched);
+    Program *program = program_clone(arena, entry == ENTRY_GRADIENT && gradient ? gradient : changed);
     if (entry == ENTRY_INITIAL) program_keep_initial(program);
     if (entry == ENTRY_PACK) continue; /* comes with the forward kernel */
     bool is_missing = entry == ENTRY_OBJECTIVE || /* the forward kernel computes it when it is asked for */
@@ -356,11 +357,13 @@ PipelineResult pipeline_run(Arena *arena, const Program *program, const Pipeline
   run(&runner, "history", "model", batched);  /* after it indices of one length may count from different steps */
   run(&runner, "keep", "model", batched);
   result.batched = batched;
+  Program *changed = program_clone(arena, batched);
+  if (!runner.is_stopped) run(&runner, "basis", "model", changed);
   if (has_real_source(batched) && !runner.is_stopped) {
-    result.gradient = program_clone(arena, batched);
+    result.gradient = program_clone(arena, changed);
     run(&runner, "differentiate", "gradient", result.gradient);
   }
-  if (!runner.is_stopped) result.modules = make_modules(&runner, batched, result.gradient);
+  if (!runner.is_stopped) result.modules = make_modules(&runner, batched, changed, result.gradient);
   if (result.modules) result.module = result.modules[0];
   if (options->is_timing) print_times(&runner);
   return result;

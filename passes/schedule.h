@@ -24,6 +24,9 @@ ScheduleNode *schedule_create(Program *program, Diagnostics *diagnostics);
 /* sink.c: moves steps into the loop that alone needs them, where a turn of it needs a turn of theirs. Part of schedule_create. */
 ScheduleNode *schedule_sink(Program *program, ScheduleNode *schedule);
 
+/* lift.c: moves steps that are the same at all times in front of the loop whose readers need them. */
+void schedule_lift(const Program *program, ScheduleNode **nodes);
+
 /* What a call leaves for the next may lie where the call before left it: it is written after all reads of that. So it is after
  * schedule_create; whoever moves nodes does it again. */
 ScheduleNode *schedule_put_carries_last(const Program *program, ScheduleNode *schedule);
