@@ -15,9 +15,6 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
-#ifdef _OPENMP
-#include <omp.h>
-#endif
 
 #include "peak.h"
 
@@ -76,56 +73,102 @@ __attribute__((target("avx2"), noinline)) static float run_streaming_copy(Vector
 
 typedef float (*BlockRun)(Vector *block, size_t count);
 
-/* Seconds for one pass of all threads over the block: the fastest of several. */
-static double fastest_pass(BlockRun run, Vector *block, size_t part, int threads) {
-  double bytes = (double)part * LINE * threads;
-  int passes = bytes < 4e6 ? (int)(4e6 / bytes) + 1 : 1;
-  volatile float sink = 0;
-  double best = 1e30, begin = seconds_now();
-  for (int repeat = 0; repeat < REPEATS && (repeat < 3 || seconds_now() - begin < PASS_SECONDS); repeat++) {
-    double start = 0;
-#pragma omp parallel num_threads(threads)
-    {
-      int thread = 0;
-#ifdef _OPENMP
-      thread = omp_get_thread_num();
+/* A block of which each thread has a part. */
+typedef struct Block {
+  Vector *lines; /* NULL: no memory for it */
+  size_t part;   /* vectors, a multiple of 8 */
+  int threads;
+} Block;
+
+typedef struct Pass {
+  const Block *block;
+  const seqrt_context *team;
+  BlockRun run; /* NULL: the first touch */
+  int count;    /* of passes that are timed; one comes before, into the caches */
+  double start;
+  volatile float sink; /* of the first thread */
+} Pass;
+
+static void make_pass(void *argument, int32_t thread, int32_t thread_count) {
+  Pass *pass = argument;
+  const Block *block = pass->block;
+  Vector *mine = block->lines + block->part * (size_t)thread;
+  if (!pass->run) {
+    memset(mine, 0, block->part * LINE);
+    return;
+  }
+  float total = pass->run(mine, block->part);
+  if (thread_count > 1) pass->team->barrier(pass->team);
+  if (thread == 0) pass->start = seconds_now();
+  for (int n = 0; n < pass->count; n++) total += pass->run(mine, block->part);
+  if (thread == 0) pass->sink = total;
+}
+
+static size_t block_size(const Block *block) { return block->part * LINE * (size_t)block->threads; }
+
+static Block create_block(int threads, double bytes) {
+  Block block = {.part = (size_t)(bytes / threads / LINE) / 8 * 8, .threads = threads};
+  if (block.part < 8) block.part = 8;
+  block.lines = mmap(NULL, block_size(&block), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (block.lines == MAP_FAILED) return (Block){0};
+#ifdef MADV_HUGEPAGE
+  madvise(block.lines, block_size(&block), MADV_HUGEPAGE);
 #endif
-      Vector *mine = block + part * (size_t)thread;
-      float total = run(mine, part); /* into the caches */
-#pragma omp barrier
-#pragma omp master
-      start = seconds_now();
-      for (int pass = 0; pass < passes; pass++) total += run(mine, part);
-#pragma omp critical
-      sink = sink + total;
-    }
-    double seconds = (seconds_now() - start) / passes;
-    if (seconds < best) best = seconds;
+  Pass pass = {.block = &block, .team = team_of(threads)};
+  seqrt_parallel(pass.team, make_pass, &pass);
+  return block;
+}
+
+/* Seconds for one pass of all threads over the block: the fastest of at least `repeats`. */
+static double fastest_pass(BlockRun run, const Block *block, int repeats, double seconds) {
+  double bytes = (double)block_size(block), best = 1e30, begin = seconds_now();
+  Pass pass = {.block = block, .team = team_of(block->threads), .run = run, .count = bytes < 4e6 ? (int)(4e6 / bytes) + 1 : 1};
+  for (int repeat = 0; repeat < REPEATS && (repeat < repeats || seconds_now() - begin < seconds); repeat++) {
+    seqrt_parallel(pass.team, make_pass, &pass);
+    double taken = (seconds_now() - pass.start) / pass.count;
+    if (taken < best) best = taken;
   }
   return best;
 }
 
-static double measure(Traffic traffic, int threads, double bytes) {
-  size_t part = (size_t)(bytes / threads / LINE) / 8 * 8;
-  if (part < 8) part = 8;
-  size_t size = part * LINE * (size_t)threads;
-  Vector *block = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (block == MAP_FAILED) return 0;
-#ifdef MADV_HUGEPAGE
-  madvise(block, size, MADV_HUGEPAGE);
-#endif
-#pragma omp parallel for num_threads(threads) schedule(static)
-  for (int thread = 0; thread < threads; thread++) memset(block + part * (size_t)thread, 0, part * LINE);
+/* Bytes per second of the block. */
+static double block_rate(Traffic traffic, const Block *block, int repeats, double pass_seconds) {
   static const BlockRun runs[TRAFFIC_COUNT] = {run_read, run_copy, run_update};
-  double seconds = fastest_pass(runs[traffic], block, part, threads);
+  double size = (double)block_size(block), seconds = fastest_pass(runs[traffic], block, repeats, pass_seconds);
 #if defined(__x86_64__)
-  if (traffic == TRAFFIC_COPY && bytes > cache_size(2) && __builtin_cpu_supports("avx2")) {
-    double streaming = fastest_pass(run_streaming_copy, block, part, threads);
+  if (traffic == TRAFFIC_COPY && size > cache_size(2) && __builtin_cpu_supports("avx2")) {
+    double streaming = fastest_pass(run_streaming_copy, block, repeats, pass_seconds);
     if (streaming < seconds) seconds = streaming;
   }
 #endif
-  munmap(block, size);
-  return (traffic == TRAFFIC_UPDATE ? 2.0 : 1.0) * (double)size / seconds;
+  return (traffic == TRAFFIC_UPDATE ? 2.0 : 1.0) * size / seconds;
+}
+
+/* Beyond some size it is all the same memory. */
+static double distinct_size(double bytes) {
+  double largest = 4 * cache_size(3);
+  if (largest <= 0 || largest > LARGEST) largest = LARGEST;
+  return bytes < largest ? bytes : largest;
+}
+
+static double measure(Traffic traffic, int threads, double bytes) {
+  Block block = create_block(threads, bytes);
+  if (!block.lines) return 0;
+  double rate = block_rate(traffic, &block, 3, PASS_SECONDS);
+  munmap(block.lines, block_size(&block));
+  return rate;
+}
+
+double bandwidth_now(Traffic traffic, int threads, double bytes) {
+  static Block block; /* stays where it is, as what is measured beside it */
+  static double size;
+  bytes = distinct_size(bytes);
+  if (block.lines && (block.threads != threads || size < bytes || size > bytes)) {
+    munmap(block.lines, block_size(&block));
+    block.lines = NULL;
+  }
+  if (!block.lines) block = create_block(threads, size = bytes);
+  return block.lines ? block_rate(traffic, &block, 1, 0) : 0;
 }
 
 double bandwidth(Traffic traffic, int threads, double bytes) {
@@ -135,9 +178,7 @@ double bandwidth(Traffic traffic, int threads, double bytes) {
     double bytes, rate, when;
   } known[MEASURED];
   static int count;
-  double largest = 4 * cache_size(3); /* beyond, it is all the same memory */
-  if (largest <= 0 || largest > LARGEST) largest = LARGEST;
-  if (bytes > largest) bytes = largest;
+  bytes = distinct_size(bytes);
   int n = 0;
   for (; n < count; n++) {
     double ratio = known[n].bytes / bytes;

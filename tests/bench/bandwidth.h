@@ -14,6 +14,9 @@ typedef enum Traffic {
  * best that was measured for such a block so far; it is measured again now and then. */
 double bandwidth(Traffic traffic, int threads, double bytes);
 
+/* The same of one pass now, over a block that this process keeps. */
+double bandwidth_now(Traffic traffic, int threads, double bytes);
+
 /* Where a block of so many bytes in all lies when each thread works on its part: "L1", "L2", "L3" or "DRAM". */
 const char *memory_level(int threads, double bytes);
 

@@ -188,7 +188,10 @@ static int measure_all(Bench *bench, const Options *options, const Work **select
       if (result->multiply_adds > multiply_adds[n]) multiply_adds[n] = result->multiply_adds;
       double share = (bench->deadline - seconds_now()) / (rows - row + 1) / (bench->peers ? 2 + PEER_COUNT : 2);
       measure(bench, result, share < 0.2 ? 0.2 : share > 2 ? 2 : share);
-      work_floor(result->work, result->threads, multiply_adds[n], &result->floor);
+      double moves[WORK_PHASES] = {0};
+      for (int part = 0; part < WORK_PHASES; part++)
+        if (result->moves[part].count) moves[part] = result->moves[part].median;
+      work_floor(result->work, result->threads, multiply_adds[n], moves, &result->floor);
       report_row(stdout, result);
     }
   }

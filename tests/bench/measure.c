@@ -29,6 +29,8 @@ typedef struct Entrant {
   int count, turns; /* calls in a run; the least number of runs */
   double used;      /* seconds so far */
   bool is_out;
+  Times *moves; /* of parts whose bytes are moved in each turn too; NULL: none */
+  bool is_moved[WORK_PHASES];
 } Entrant;
 
 /* ---- compiling ---- */
@@ -130,6 +132,12 @@ static void take_turn(Entrant *entrant, double tokens) {
   }
   times_add(entrant->times, time.ms / tokens, time.processor_ms / tokens);
   entrant->used += seconds_now() - start;
+  for (int part = 0; entrant->moves && part < WORK_PHASES; part++) {
+    if (!entrant->is_moved[part]) continue;
+    snprintf(say, sizeof say, "move %d", part);
+    if (participant_ask(entrant->participant, say, "ms", entrant->limit + 1, &time, entrant->times->reason)) times_add(&entrant->moves[part], time.ms, time.ms);
+    else entrant->is_out = true;
+  }
   usleep(2000); /* threads that wait for more work spin a while */
 }
 
@@ -176,6 +184,13 @@ static bool enter_peer(Bench *bench, Result *result, int peer, double seconds, E
   return enter(entrant, setup, token_count(result->work));
 }
 
+/* Which parts of the floor are DRAM's, whose bandwidth may be another from process to process and from one second to the next. */
+static void find_moves(const Result *result, Entrant *entrant) {
+  Floor floor;
+  work_floor(result->work, result->threads, result->multiply_adds, NULL, &floor);
+  for (int part = 0; part < WORK_PHASES; part++) entrant->is_moved[part] = strcmp(floor.parts[part].bound, "DRAM") == 0;
+}
+
 static void measure_model(Bench *bench, Result *result, double seconds) {
   char library[PATH_SIZE], thread_count[16];
   Participant own = {0};
@@ -184,7 +199,8 @@ static void measure_model(Bench *bench, Result *result, double seconds) {
   if (compile(bench, result->work, library, result->own.reason)) {
     snprintf(thread_count, sizeof thread_count, "%d", result->threads);
     char *arguments[] = {(char *)bench->self, "--serve", (char *)result->work->name, thread_count, library, NULL};
-    entrants[0] = (Entrant){.participant = &own, .times = &result->own, .limit = CALL_LIMIT};
+    entrants[0] = (Entrant){.participant = &own, .times = &result->own, .limit = CALL_LIMIT, .moves = result->moves};
+    find_moves(result, &entrants[0]);
     if (participant_start(&own, arguments, NULL)) count += enter(&entrants[0], NULL, token_count(result->work));
   }
   for (int peer = 0; peer < PEER_COUNT && bench->peers && result->work->peer; peer++)
@@ -204,6 +220,7 @@ void measure(Bench *bench, Result *result, double seconds) {
   else if (result->work->entry == WORK_COMPILE) measure_compiler(bench, result, seconds);
   else measure_model(bench, result, seconds);
   times_finish(&result->own);
+  for (int part = 0; part < WORK_PHASES; part++) times_finish(&result->moves[part]);
   for (int peer = 0; peer < PEER_COUNT; peer++) times_finish(&result->peers[peer]);
 }
 

@@ -6,6 +6,8 @@
 #include "peak.h"
 
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -110,24 +112,49 @@ static Loop widest_loop(PeakType type) {
 #endif
 }
 
+enum { MOST_TEAMS = 16 };
+
+const seqrt_context *team_of(int threads) {
+  static struct {
+    int threads;
+    seqrt_context *context;
+  } teams[MOST_TEAMS];
+  int n = 0;
+  while (n < MOST_TEAMS - 1 && teams[n].context && teams[n].threads != threads) n++;
+  if (teams[n].context && teams[n].threads == threads) return teams[n].context;
+  seqrt_error error;
+  seqrt_context_destroy(teams[n].context);
+  if (seqrt_context_create(threads, &teams[n].context, &error) != SEQRT_OK) {
+    fprintf(stderr, "bench: %s\n", error.message);
+    exit(1);
+  }
+  teams[n].threads = threads;
+  return teams[n].context;
+}
+
+typedef struct Peak {
+  Loop loop;
+  const seqrt_context *team;
+  double start;
+  volatile float sink; /* of the first thread */
+} Peak;
+
+static void run_loop(void *argument, int32_t thread, int32_t thread_count) {
+  Peak *peak = argument;
+  if (thread_count > 1) peak->team->barrier(peak->team);
+  if (thread == 0) peak->start = seconds_now();
+  float total = 0;
+  for (int n = 0; n < CALLS; n++) total += peak->loop.run();
+  if (thread == 0) peak->sink = total;
+}
+
 double peak_multiply_adds(PeakType type, int threads, double seconds) {
-  Loop loop = widest_loop(type);
-  if (!loop.run) return 0;
-  volatile float sink = 0;
+  Peak peak = {.loop = widest_loop(type), .team = team_of(threads)};
+  if (!peak.loop.run) return 0;
   double best = 0, begin = seconds_now();
   while (best == 0 || seconds_now() - begin < seconds) {
-    double start = 0;
-#pragma omp parallel num_threads(threads)
-    {
-#pragma omp barrier
-#pragma omp master
-      start = seconds_now();
-      float total = 0;
-      for (int n = 0; n < CALLS; n++) total += loop.run();
-#pragma omp critical
-      sink = sink + total;
-    }
-    double rate = loop.multiply_adds * CALLS * threads / (seconds_now() - start);
+    seqrt_parallel(peak.team, run_loop, &peak);
+    double rate = peak.loop.multiply_adds * CALLS * threads / (seconds_now() - peak.start);
     if (rate > best) best = rate;
   }
   return best;

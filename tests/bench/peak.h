@@ -2,6 +2,8 @@
 #ifndef SEQC_TESTS_BENCH_PEAK_H
 #define SEQC_TESTS_BENCH_PEAK_H
 
+#include "seqrt/seqrt.h"
+
 /* What is multiplied; the sum is float32, that of int8 int32. */
 typedef enum PeakType { PEAK_F32, PEAK_BF16, PEAK_INT8, PEAK_TYPE_COUNT } PeakType;
 
@@ -10,5 +12,8 @@ typedef enum PeakType { PEAK_F32, PEAK_BF16, PEAK_INT8, PEAK_TYPE_COUNT } PeakTy
 double peak_multiply_adds(PeakType type, int threads, double seconds);
 
 double seconds_now(void);
+
+/* The team of so many threads of this process. */
+const seqrt_context *team_of(int threads);
 
 #endif

@@ -38,6 +38,7 @@ typedef struct Result {
   Floor floor;
   double multiply_adds; /* a second, measured beside it */
   Times own, peers[PEER_COUNT];
+  Times moves[WORK_PHASES]; /* of parts that memory binds, in the work's own process and turns */
 } Result;
 
 void times_add(Times *times, double ms, double processor_ms);

@@ -238,6 +238,13 @@ static double time_calls(Job *job, int64_t count, double *out_processor_ms) {
   return 1e3 * seconds / (double)count;
 }
 
+static double time_move(const Job *job, int part) {
+  const WorkPhase *phase = &job->work->phases[part];
+  double rate = bandwidth_now(phase->traffic, job->context->thread_count, phase->resident > 0 ? phase->resident : phase->bytes);
+  if (!(rate > 0)) refuse("no memory to measure");
+  return 1e3 * phase->bytes / rate;
+}
+
 static const seqrt_model *load_model(const Work *work, const char *object) {
   void *library = dlopen(object, RTLD_NOW | RTLD_LOCAL);
   if (!library) refuse("%s", dlerror());
@@ -261,9 +268,10 @@ int serve_work(const Work *work, int threads, const char *object) {
   fflush(stdout);
   char line[64];
   while (fgets(line, sizeof line, stdin)) {
-    int64_t count = 0;
-    if (sscanf(line, "run %" SCNd64, &count) != 1 || count < 1) refuse("expected 'run COUNT'");
-    ms = time_calls(&job, count, &processor_ms);
+    int64_t count = 0, part = 0;
+    if (sscanf(line, "move %" SCNd64, &part) == 1 && part >= 0 && part < WORK_PHASES) ms = processor_ms = time_move(&job, (int)part);
+    else if (sscanf(line, "run %" SCNd64, &count) == 1 && count > 0) ms = time_calls(&job, count, &processor_ms);
+    else refuse("expected 'run COUNT' or 'move PART'");
     printf("ms %.9g %.9g\n", ms, processor_ms);
     fflush(stdout);
   }

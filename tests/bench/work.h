@@ -55,7 +55,8 @@ typedef struct Floor {
   FloorPart parts[WORK_PHASES];
 } Floor;
 
-/* The least time for a work on a machine with this many multiply-adds per second. */
-void work_floor(const Work *work, int threads, double multiply_adds, Floor *out_floor);
+/* The least time for a work on a machine with this many multiply-adds per second. `moves`, by part (NULL: none): milliseconds that its bytes
+ * took where they were measured beside the work itself, 0 where they were not. */
+void work_floor(const Work *work, int threads, double multiply_adds, const double *moves, Floor *out_floor);
 
 #endif

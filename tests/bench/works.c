@@ -45,13 +45,13 @@ const Work works[] = {
 
 const int work_count = (int)(sizeof works / sizeof works[0]);
 
-static FloorPart floor_part(const WorkPhase *phase, int threads, double multiply_adds, double tokens) {
+static FloorPart floor_part(const WorkPhase *phase, int threads, double multiply_adds, double measured_ms, double tokens) {
   FloorPart part = {.flops = phase->flops, .bytes = phase->bytes, .memory = "", .bound = ""};
   double block = phase->resident > 0 ? phase->resident : phase->bytes;
   double compute = phase->flops / 2 / multiply_adds, move = 0;
   if (phase->bytes > 0) {
     part.memory = memory_level(threads, block);
-    part.bytes_per_second = bandwidth(phase->traffic, threads, block);
+    part.bytes_per_second = measured_ms > 0 ? 1e3 * phase->bytes / measured_ms : bandwidth(phase->traffic, threads, block);
     if (part.bytes_per_second > 0) move = phase->bytes / part.bytes_per_second;
   }
   if (compute > 0 || move > 0) part.bound = compute > move ? "fma" : part.memory;
@@ -59,11 +59,11 @@ static FloorPart floor_part(const WorkPhase *phase, int threads, double multiply
   return part;
 }
 
-void work_floor(const Work *work, int threads, double multiply_adds, Floor *out_floor) {
+void work_floor(const Work *work, int threads, double multiply_adds, const double *moves, Floor *out_floor) {
   *out_floor = (Floor){.longest = &out_floor->parts[0]};
   for (int p = 0; p < WORK_PHASES; p++) {
     FloorPart *part = &out_floor->parts[p];
-    *part = floor_part(&work->phases[p], threads, multiply_adds, work->tokens ? (double)work->tokens : 1);
+    *part = floor_part(&work->phases[p], threads, multiply_adds, moves ? moves[p] : 0, work->tokens ? (double)work->tokens : 1);
     if (part->ms > out_floor->longest->ms) out_floor->longest = part;
     out_floor->ms += part->ms;
     out_floor->flops += part->flops;
