@@ -29,50 +29,61 @@ static LLVMValueRef piecewise(Emitter *emitter, LLVMValueRef u, LLVMValueRef pla
   return sum;
 }
 
-/* power * 2^floor(n), whatever n is. */
-static LLVMValueRef scale_by_power(Emitter *emitter, LLVMValueRef power, LLVMValueRef n) {
-  LLVMValueRef all = LLVMConstAllOnes(LLVMInt16TypeInContext(emitter->codegen->context)),
-               rounding = LLVMConstInt(emitter->codegen->type_i32, 4, false);
-  return emit_intrinsic(emitter, "llvm.x86.avx512.mask.scalef.ps.512", 0, NULL, 5, (LLVMValueRef[]){power, n, power, all, rounding});
-}
-
-/* 1.5 * 2^19: adding it rounds to a multiple of 1/16. */
+/* 1.5 * 2^19: adding it rounds to a multiple of 1/16, which is then in the lowest bits. */
 static const double sixteenths_magic = 786432.0;
 
-/* 2^(n + r) from n, a multiple of 1/16 that `shifted` holds in its lowest bits, and the part after the first term of 2^r or exp(r),
- * q * r. `is_exact` takes in what the powers in the table lack. */
-static LLVMValueRef power_of_sixteenths(Emitter *emitter, LLVMValueRef shifted, LLVMValueRef n, LLVMValueRef r, LLVMValueRef q, bool is_exact) {
-  float powers[ENTRIES], lacking[ENTRIES];
+/* 2^n (1 + rest) for n, a multiple of 1/16 from -127 to 128 that `shifted` holds: its whole part goes to the exponent of a power from the
+ * table, from which is taken beforehand what the sixteenths add below. -127 makes it 0, 128 infinity. */
+static LLVMValueRef power_of_sixteenths(Emitter *emitter, LLVMValueRef shifted, LLVMValueRef rest) {
+  enum { SHIFT = 23 - 4 };
+  float powers[ENTRIES];
   for (int k = 0; k < ENTRIES; k++) {
-    double exact = exp2((double)k / ENTRIES);
-    powers[k] = (float)exact;
-    lacking[k] = (float)((exact - (double)powers[k]) / exact);
+    int32_t bits;
+    powers[k] = (float)exp2((double)k / ENTRIES);
+    memcpy(&bits, &powers[k], sizeof bits);
+    bits -= k << SHIFT;
+    memcpy(&powers[k], &bits, sizeof bits);
   }
-  LLVMValueRef places = math_bits(emitter, shifted), power = look_up(emitter, places, powers);
-  if (!is_exact) return scale_by_power(emitter, emit_multiply_add(emitter, math_mul(emitter, power, r), q, power), n);
-  LLVMValueRef rest = emit_multiply_add(emitter, q, r, look_up(emitter, places, lacking));
-  return scale_by_power(emitter, emit_multiply_add(emitter, power, rest, power), n);
+  LLVMValueRef places = math_bits(emitter, shifted), start = math_bits(emitter, look_up(emitter, places, powers));
+  LLVMValueRef whole = LLVMBuildShl(emitter->builder, places, math_integer(emitter, places, SHIFT), "");
+  LLVMValueRef power = math_from_bits(emitter, LLVMBuildAdd(emitter->builder, start, whole, ""), LLVMTypeOf(shifted));
+  return emit_multiply_add(emitter, power, rest, power);
 }
 
-/* At most 0.6 ulp. Six multiplications; what else there is runs beside them on the processors that have these vectors. */
+/* At most 0.65 ulp. Seven multiplications; what else there is runs beside them on the processors that have these vectors. n is rounded down, so that
+ * it is 128 only where the result is infinite. */
 LLVMValueRef table_exp(Emitter *emitter, LLVMValueRef x) {
-  static const double coefficients[] = {1.6666960501e-1, 5.0001469177e-1, 1};
-  x = math_clamp(emitter, x, -110, 90);
-  LLVMValueRef magic = math_number(emitter, x, sixteenths_magic);
-  LLVMValueRef shifted = emit_multiply_add(emitter, x, math_number(emitter, x, 1.44269504088896341), magic);
+  static const double coefficients[] = {1.7016717e-1, 4.9991204e-1, 1.0000006};
+  float lacking[ENTRIES]; /* of the powers in the table */
+  for (int k = 0; k < ENTRIES; k++) {
+    double exact = exp2((double)k / ENTRIES);
+    lacking[k] = (float)((exact - (double)(float)exact) / exact);
+  }
+  x = math_clamp(emitter, x, -88.0296, 88.73);
+  LLVMValueRef magic = math_number(emitter, x, sixteenths_magic), scale = math_number(emitter, x, 1.44269504088896341);
+  LLVMValueRef down = LLVMConstInt(emitter->codegen->type_i32, 9, false); /* without exceptions */
+  LLVMValueRef shifted = emit_intrinsic(emitter, "llvm.x86.avx512.vfmadd.ps.512", 0, NULL, 4, (LLVMValueRef[]){x, scale, magic, down});
   LLVMValueRef n = math_sub(emitter, shifted, magic);
   LLVMValueRef r = emit_multiply_add(emitter, n, math_number(emitter, x, -0.693359375), x);
   r = emit_multiply_add(emitter, n, math_number(emitter, x, 2.12194440054690583e-4), r);
-  return power_of_sixteenths(emitter, shifted, n, r, math_polynomial(emitter, r, 3, coefficients), true);
+  LLVMValueRef rest = look_up(emitter, math_bits(emitter, shifted), lacking);
+  rest = emit_multiply_add(emitter, math_polynomial(emitter, r, 3, coefficients), r, rest);
+  return power_of_sixteenths(emitter, shifted, rest);
 }
 
-/* At most 1.1 ulp. Nothing is lost in r, as there is in exp. */
+/* At most 1.1 ulp. Nothing is lost in r, as there is in exp. Recurrences have additions enough beside it, so it has the fewest steps: scaling is one,
+ * for any n, but takes two multiplications. */
 LLVMValueRef table_exp2(Emitter *emitter, LLVMValueRef x) {
   static const double coefficients[] = {5.5505085252e-2, 2.4023355157e-1, 6.9314718056e-1};
+  float powers[ENTRIES];
+  for (int k = 0; k < ENTRIES; k++) powers[k] = (float)exp2((double)k / ENTRIES);
   x = math_clamp(emitter, x, -160, 130);
   LLVMValueRef magic = math_number(emitter, x, sixteenths_magic);
   LLVMValueRef shifted = math_add(emitter, x, magic), n = math_sub(emitter, shifted, magic), r = math_sub(emitter, x, n);
-  return power_of_sixteenths(emitter, shifted, n, r, math_polynomial(emitter, r, 3, coefficients), false);
+  LLVMValueRef power = look_up(emitter, math_bits(emitter, shifted), powers), q = math_polynomial(emitter, r, 3, coefficients);
+  power = emit_multiply_add(emitter, math_mul(emitter, power, r), q, power);
+  LLVMValueRef all = LLVMConstAllOnes(LLVMInt16TypeInContext(emitter->codegen->context)), rounding = LLVMConstInt(emitter->codegen->type_i32, 4, false);
+  return emit_intrinsic(emitter, "llvm.x86.avx512.mask.scalef.ps.512", 0, NULL, 5, (LLVMValueRef[]){power, n, power, all, rounding});
 }
 
 /* At most 1.7 ulp. There are two pieces from each power of two to the next, 1/16 to 16, which the highest bits tell: the first, entry 6, goes
