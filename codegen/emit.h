@@ -90,6 +90,8 @@ bool emit_is_varying(const Emitter *emitter, const Expr *expr);
 bool emit_lane_growth(const Emitter *emitter, const Expr *expr, int64_t *out_growth);
 /* high - low where it is known; NONE where it isn't. */
 int64_t emit_constant_count(const Expr *low, const Expr *high);
+/* How many operations the tree has, where one that takes long counts as many. */
+int emit_node_count(const Expr *expr);
 /* True when the tree has at most `limit` nodes, so that copies of its code are cheap. */
 bool emit_is_small(const Expr *expr, int limit);
 
@@ -122,6 +124,11 @@ void emit_block(Emitter *emitter, const Statement *first);
 /* Enters a vector loop at `first` with the lanes first + lane < high; high NULL: all. emit_leave_lanes undoes it. */
 void emit_enter_lanes(Emitter *emitter, IndexId index, LLVMValueRef first, LLVMValueRef high);
 void emit_leave_lanes(Emitter *emitter);
+
+/* ---- weave.c: how many vectors of a loop are computed side by side, and these from `first` on; `emit_vector` emits a whole one. */
+typedef void EmitVector(Emitter *emitter, const Statement *loop, LLVMValueRef first);
+int emit_woven_count(const Emitter *emitter, const Statement *loop);
+void emit_woven(Emitter *emitter, const Statement *loop, LLVMValueRef first, int count, EmitVector *emit_vector);
 
 /* ---- reduce.c, tile.c */
 void emit_reduce(Emitter *emitter, const Statement *statement);

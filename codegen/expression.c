@@ -65,11 +65,13 @@ static void count_node(void *context, const Expr *expr) {
   if (!is_leaf) *count += op_table[expr->op].flags & FLAG_COSTLY ? 16 : 1;
 }
 
-bool emit_is_small(const Expr *expr, int limit) {
+int emit_node_count(const Expr *expr) {
   int count = 0;
   if (expr) expr_visit(expr, count_node, &count);
-  return count <= limit;
+  return count;
 }
+
+bool emit_is_small(const Expr *expr, int limit) { return emit_node_count(expr) <= limit; }
 
 /* log1p(exp(x)) in one, where x <= 0. */
 static bool is_log1p_of_exp(const Expr *expr) {

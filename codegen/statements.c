@@ -176,12 +176,27 @@ static void emit_next_rows(Emitter *emitter, const Statement *loop, LLVMValueRef
   emitter->indices[ahead.row] = row;
 }
 
+static void emit_full_vector(Emitter *emitter, const Statement *statement, LLVMValueRef first) {
+  if (statement->ahead_index != NONE) emit_next_rows(emitter, statement, first);
+  else if (emitter->is_past_caches) emit_prefetches(emitter, statement, first);
+  emit_vector_body(emitter, statement, first, NULL);
+}
+
 static void emit_full_vectors(Emitter *emitter, const Statement *statement, LLVMValueRef low, LLVMValueRef tail) {
+  int together = emit_woven_count(emitter, statement);
+  if (together > 1) {
+    LLVMValueRef count = LLVMBuildNSWSub(emitter->builder, tail, low, "");
+    LLVMValueRef whole = LLVMBuildAnd(emitter->builder, count, emit_constant(emitter, -together * emitter->lanes), "");
+    LLVMValueRef stop = LLVMBuildNSWAdd(emitter->builder, low, whole, "");
+    LoopFlow loop = {.carried_count = 0};
+    loop_begin(emitter, &loop, low, stop, emit_constant(emitter, together * emitter->lanes));
+    emit_woven(emitter, statement, loop.index, together, emit_full_vector);
+    loop_end(emitter, &loop);
+    low = stop;
+  }
   LoopFlow loop = {.carried_count = 0};
   loop_begin(emitter, &loop, low, tail, emit_constant(emitter, emitter->lanes));
-  if (statement->ahead_index != NONE) emit_next_rows(emitter, statement, loop.index);
-  else if (emitter->is_past_caches) emit_prefetches(emitter, statement, loop.index);
-  emit_vector_body(emitter, statement, loop.index, NULL);
+  emit_full_vector(emitter, statement, loop.index);
   loop_end(emitter, &loop);
 }
 
