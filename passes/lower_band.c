@@ -106,6 +106,8 @@ static void look_ahead(const Lowering *lowering, Statement *loop, IndexId row) {
   loop->ahead_by = band->rows;
 }
 
+static bool is_one_row(const Lowering *lowering) { return lowering->banding->band->rows == 1; }
+
 void band_append_group(Lowering *lowering) {
   const Group *group = &lowering->group;
   Statement *body = group->block.first;
@@ -113,7 +115,8 @@ void band_append_group(Lowering *lowering) {
     const Index *range = &lowering->kernel->indices[group->loops[n]];
     const Expr *low = size_expr(lowering->arena, range->low), *high = size_expr(lowering->arena, range->high);
     if (n == group->row_loop) low = lowering->banding->low, high = lowering->banding->high;
-    body = statement_loop(lowering->kernel, n == group->loop_count - 1 ? LOOP_VECTOR : LOOP_SEQUENTIAL, group->loops[n], low, high, body);
+    bool is_vector = n == group->loop_count - 1 && !(n == group->row_loop && is_one_row(lowering));
+    body = statement_loop(lowering->kernel, is_vector ? LOOP_VECTOR : LOOP_SEQUENTIAL, group->loops[n], low, high, body);
     if (body->loop_kind == LOOP_VECTOR) look_ahead(lowering, body, group->row_loop == NONE ? NONE : group->loops[group->row_loop]);
   }
   if (group->wanted) body = statement_if(lowering->kernel, group->wanted, body, NULL);
@@ -141,6 +144,7 @@ static Statement *unit_loops(Lowering *lowering, const Unit *unit, int count, co
   Columns columns = columns_of_unit(lowering, unit, index);
   if (band_row_axis(lowering, banding->number) != NONE) row = unit->axes[band_row_axis(lowering, banding->number)].index;
   if (index == row) columns = (Columns){banding->low, banding->high};
+  is_vector &= index != row || !is_one_row(lowering);
   body = statement_loop(lowering->kernel, is_vector ? LOOP_VECTOR : LOOP_SEQUENTIAL, index, columns.low, columns.high, body);
   if (is_vector && unit->equation->reduce == REDUCE_NONE) look_ahead(lowering, body, row);
   return outer_loops(lowering, unit, count - 1, axes, body);
@@ -357,7 +361,8 @@ static void emit_band(Lowering *lowering, const Band *band, bool has_tiles) {
   IndexId block = loops[band->shared_count - 1] = kernel_add_index(kernel, "block", size_constant(0), blocks);
   banding.low = expr_binary(arena, OP_ADD, size_expr(arena, kernel->indices[row].low),
                             expr_binary(arena, OP_MUL, expr_index(arena, block), integer(lowering, band->rows)));
-  banding.high = expr_binary(arena, OP_MIN, size_expr(arena, kernel->indices[row].high), expr_binary(arena, OP_ADD, banding.low, integer(lowering, band->rows)));
+  banding.high = expr_binary(arena, OP_ADD, banding.low, integer(lowering, band->rows));
+  if (band->rows > 1) banding.high = expr_binary(arena, OP_MIN, size_expr(arena, kernel->indices[row].high), banding.high);
   band_find_needed(lowering);
   for (banding.number = 0; banding.number < band->count; banding.number++) {
     Unit unit = unit_at(lowering, banding.number);

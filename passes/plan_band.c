@@ -311,7 +311,7 @@ static bool find_shared(Plan *plan) {
 
 /* ---- rows that are read again ---------------------------------------------------------------------------------------- */
 
-enum { LONG_ROW = 64 };
+enum { LONG_ROW = 64, PAGE_ELEMENTS = 1024 };
 
 typedef struct RowRead {
   const Program *program;
@@ -450,8 +450,9 @@ static int64_t row_elements(const Program *program, TensorId tensor) {
   return elements;
 }
 
-/* As many rows as half of the nearest cache holds of the longest, at least one. */
-static int rows_in_cache(const Plan *plan) {
+/* As many rows as a page holds of the longest, at least one: while they are computed with the processor fetches those that follow and writes those
+ * before, which it does by the page; of more it would do one after the other. */
+static int rows_of_block(const Plan *plan) {
   int64_t longest = 1;
   for (int n = 0; n < plan->band.count; n++) {
     const Reads *reads = &plan->reads[plan->band.equations[n]];
@@ -460,7 +461,7 @@ static int rows_in_cache(const Plan *plan) {
       if (elements > longest) longest = elements;
     }
   }
-  int64_t rows = plan->lowering->context->machine->l1_bytes / 2 / 4 / longest;
+  int64_t rows = PAGE_ELEMENTS / longest;
   return rows < 1 ? 1 : rows > BLOCK_ROWS ? BLOCK_ROWS : (int)rows;
 }
 
@@ -536,7 +537,7 @@ static void accept(Plan *plan) {
   Lowering *lowering = plan->lowering;
   if (!plan->is_of_rows) find_inner(plan);
   plan->band.is_of_rows = plan->is_of_rows;
-  plan->band.rows = plan->is_of_rows ? rows_in_cache(plan) : BLOCK_ROWS;
+  plan->band.rows = plan->is_of_rows ? rows_of_block(plan) : BLOCK_ROWS;
   for (int n = 0; n < plan->band.count; n++) {
     TensorId target = member(plan, n)->target;
     lowering->band_of[plan->band.equations[n]] = lowering->band_count;
