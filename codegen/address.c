@@ -128,6 +128,12 @@ static void emit_buffer(Emitter *emitter, BufferId id) {
     LLVMValueRef offset = emit_private_offset(emitter);
     emitter->bases[id] = LLVMBuildInBoundsGEP2(emitter->entry_builder, emitter->codegen->type_i8, emitter->bases[id], &offset, 1, "");
   }
+  if (buffer->packed_slot != NONE) {
+    BufferId other = kernel_packed_buffer(emitter->kernel, buffer->packed_slot);
+    LLVMValueRef packed = load_constant(emitter, emitter->entry_builder, emitter->codegen->type_ptr, frame_entry(emitter, FRAME_BUFFERS, other));
+    LLVMValueRef is_given = LLVMBuildIsNotNull(emitter->entry_builder, packed, "");
+    emitter->bases[id] = LLVMBuildSelect(emitter->entry_builder, is_given, packed, emitter->bases[id], "");
+  }
   LLVMSetValueName2(emitter->bases[id], buffer->name, strlen(buffer->name));
   emitter->strides[id] = ARENA_ARRAY(emitter->codegen->arena, LLVMValueRef, buffer->rank);
   emitter->elements[id] = emit_strides(emitter, buffer, emitter->strides[id]);

@@ -401,8 +401,8 @@ static bool packs_bf16(const Module *module) {
 static void write_pack(Header *header) {
   int lengths = module_length_count(header->module);
   text_format(&header->text,
-              "/* The parameters in the order in which products read them, for many calls: packed has %s_model.packed_size bytes,\n"
-              " * aligned to 64.%s To be repeated when parameters have changed. Returns a seqrt_code. */\n"
+              "/* The parameters in the order in which products read them, and what is computed of them alone, for many calls: packed has\n"
+              " * %s_model.packed_size bytes, aligned to 64.%s To be repeated when parameters have changed. Returns a seqrt_code. */\n"
               "static inline int32_t %s_pack(const seqrt_context *context, const float *const *parameters, void *packed,\n"
               "                              seqrt_fault *out_fault) {\n",
               header->name, packs_bf16(header->module) ? " They are rounded to bf16 there, and only there." : "", header->name);

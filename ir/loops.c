@@ -39,13 +39,19 @@ static const char *unique_name(Kernel *kernel, const char *name) {
 }
 
 BufferId kernel_add_buffer(Kernel *kernel, const char *name, Type type, int rank, const Size *shape, BufferHome home, int slot) {
-  Buffer buffer = {.name = unique_name(kernel, name), .type = type, .rank = rank, .home = home, .slot = slot};
+  Buffer buffer = {.name = unique_name(kernel, name), .type = type, .rank = rank, .home = home, .slot = slot, .packed_slot = NONE};
   buffer.shape = arena_copy(kernel->arena, shape, sizeof *shape * (size_t)rank);
   buffer.order = ARENA_ARRAY(kernel->arena, int, rank);
   buffer.is_folded = ARENA_ARRAY(kernel->arena, bool, rank);
   for (int axis = 0; axis < rank; axis++) buffer.order[axis] = axis;
   ARENA_PUSH(kernel->arena, kernel->buffers, kernel->buffer_count, buffer);
   return kernel->buffer_count - 1;
+}
+
+BufferId kernel_packed_buffer(const Kernel *kernel, int slot) {
+  for (BufferId n = 0; n < kernel->buffer_count; n++)
+    if (kernel->buffers[n].home == HOME_PACKED && kernel->buffers[n].slot == slot) return n;
+  return NONE;
 }
 
 void block_append(Block *block, Statement *statement) {

@@ -48,6 +48,7 @@ typedef struct Buffer {
   bool has_turns;   /* parameters and their gradients: axis 0 selects the pointer */
   BufferHome home;
   int slot;
+  int packed_slot;  /* of the workspace: the part of call.packed that is used in its place where that is given; NONE: there is none */
 } Buffer;
 int64_t buffer_element_bytes(const Buffer *buffer); /* in memory */
 
@@ -199,6 +200,8 @@ typedef struct Module {
 Kernel *kernel_create(Arena *arena, EntryKind entry, const Program *program); /* copies symbols */
 IndexId kernel_add_index(Kernel *kernel, const char *name, Size low, Size high);
 LocalId kernel_add_local(Kernel *kernel, const char *name, Type type);
+/* The packed buffer of this slot, or NONE. */
+BufferId kernel_packed_buffer(const Kernel *kernel, int slot);
 BufferId kernel_add_buffer(Kernel *kernel, const char *name, Type type, int rank, const Size *shape, BufferHome home, int slot);
 /* A block is built by appending: `tail` points at where the next statement goes. */
 typedef struct Block {

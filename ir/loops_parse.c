@@ -47,6 +47,10 @@ static void parse_layout(KernelParser *parser, Buffer *buffer) {
   buffer->has_turns = reader_accept(reader, "turns");
   buffer->is_private = reader_accept(reader, "private");
   buffer->is_bf16 = reader_accept(reader, "bf16");
+  if (reader_accept(reader, "or")) {
+    reader_expect(reader, "packed");
+    buffer->packed_slot = reader_count(reader);
+  }
 }
 
 static void parse_buffer(KernelParser *parser) {

@@ -34,6 +34,7 @@ static void print_buffer(const Printer *printer, BufferId id) {
   if (buffer->has_turns) text_add(text, " turns");
   if (buffer->is_private) text_add(text, " private");
   if (buffer->is_bf16) text_add(text, " bf16");
+  if (buffer->packed_slot != NONE) text_format(text, " or packed %d", buffer->packed_slot);
   text_add(text, "\n");
 }
 

@@ -261,6 +261,17 @@ static const char *check_order(const Kernel *kernel, const Buffer *buffer) {
   return NULL;
 }
 
+/* What is used in its place is laid out as it is. */
+static const char *check_packed(const Kernel *kernel, const Buffer *buffer) {
+  BufferId id = kernel_packed_buffer(kernel, buffer->packed_slot);
+  if (id == NONE || buffer->home != HOME_WORKSPACE || buffer->is_private) return "names a packed buffer that is not there, or is not of the workspace";
+  const Buffer *packed = &kernel->buffers[id];
+  bool is_same = packed->type == buffer->type && packed->rank == buffer->rank && !packed->is_bf16;
+  for (int n = 0; is_same && n < buffer->rank; n++)
+    is_same = size_equal(packed->shape[n], buffer->shape[n]) && packed->order[n] == buffer->order[n] && !packed->is_folded[n] && !buffer->is_folded[n];
+  return is_same ? NULL : "is laid out in another way than the packed buffer in its place";
+}
+
 static const char *check_buffer(const Kernel *kernel, const Buffer *buffer) {
   for (const Buffer *other = kernel->buffers; other < buffer; other++)
     if (!strcmp(other->name, buffer->name)) return "has the name of another buffer";
@@ -278,7 +289,8 @@ static const char *check_buffer(const Kernel *kernel, const Buffer *buffer) {
     bool is_shared = buffer->home == HOME_WORKSPACE && other->home == HOME_WORKSPACE && other->slot == buffer->slot;
     if (is_shared && other->is_private != buffer->is_private) return "shares its slot with one that is private";
   }
-  return check_order(kernel, buffer);
+  const char *violation = buffer->packed_slot == NONE ? NULL : check_packed(kernel, buffer);
+  return violation ? violation : check_order(kernel, buffer);
 }
 
 /* A formula is made of integers and symbols before its own. */

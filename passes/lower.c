@@ -200,7 +200,7 @@ static void lower_nodes(Lowering *lowering, const ScheduleNode *nodes) {
       band = lowering->band_of[node->equation];
     } else if (node->equation == NONE)
       lower_loop(lowering, node);
-    else if (!lowering->is_readout[node->equation] && !is_history_result(lowering, node->equation))
+    else if (!lowering->is_readout[node->equation] && !is_history_result(lowering, node->equation) && !lower_once(lowering, node->equation))
       lower_equation(lowering, node->equation);
   }
 }
@@ -261,6 +261,7 @@ Kernel *lower_program(Arena *arena, const Program *program, EntryKind entry, Pas
   remove_dead_stores(lowering.kernel);
   if (context->optimisation > 0) mark_nontemporal_stores(lowering.kernel);
   place_barriers(lowering.kernel);
+  if (lowering.kernel->pack) place_barriers(lowering.kernel->pack);
   plan_memory(lowering.kernel);
   return lowering.kernel;
 }

@@ -6,6 +6,7 @@
  *   halo.c           values before the first step kept in the same buffer
  *   wanted.c         what is only computed when the caller asks for certain results
  *   lower_expr.c     reads become loads, with guards where they could lie outside
+ *   lower_once.c     what is computed when parameters are packed
  *   lower_map.c      groups of equations without reduction, fused
  *   lower_scan.c     recurrences whose elements do not mix: time inside of the parallel loop
  *   plan_sweep.c, lower_sweep.c   such a recurrence with what is read out of it at each step, so that its state is not kept
@@ -126,6 +127,7 @@ typedef struct Lowering {
   BufferId *buffers; /* by tensor, NONE until needed */
   BufferId *pack_buffers; /* the same of kernel->pack */
   Block pack_block;  /* its stages */
+  bool is_packing;   /* this is what fills that kernel: nothing depends on what the caller wants */
   int *depth;        /* by tensor and axis (tensor * MOST_AXES + axis): depth of the loop that runs over it, 0: none */
   bool *is_folded;   /* likewise */
   Halo *halos;       /* by tensor */
@@ -171,6 +173,9 @@ void plan_wanted(Lowering *lowering);
 const Expr *wanted_condition(Lowering *lowering, TensorId tensor);
 /* The condition under which anything reads what the loop defines; NULL: none, or several. */
 const Expr *loop_condition(const Lowering *lowering, const ScheduleNode *node);
+
+/* Nothing reads it where some condition does not hold. */
+bool wanted_is_conditional(const Lowering *lowering, TensorId tensor);
 
 /* halo.c */
 void plan_halos(Lowering *lowering, const ScheduleNode *schedule);
@@ -236,6 +241,12 @@ Unit unit_of(Lowering *lowering, int equation, const Expr *const *bound);
 const Expr *bound_axis(const Lowering *lowering, int equation, int axis);
 /* The whole loop as one stage, where it is of this kind. */
 bool lower_scan(Lowering *lowering, const ScheduleNode *node);
+/* An equation of parameters alone, which the kernel that packs computes; false when it is none. */
+bool lower_once(Lowering *lowering, int equation);
+/* product_pack.c: what builds on the kernel that packs, with its own buffers and the indices and symbols of the other. */
+Lowering enter_pack(Lowering *lowering);
+void leave_pack(Lowering *lowering);
+int packed_count(const Kernel *kernel); /* buffers of packed parameters */
 bool lower_scatter(Lowering *lowering, Unit *unit);
 bool lower_product(Lowering *lowering, Unit *unit);
 void lower_reduce(Lowering *lowering, Unit *unit);

@@ -310,13 +310,13 @@ static Module **make_modules(Runner *runner, const Program *batched, const Progr
     for (int n = 0; is_ready && n < count; n++) kernels[n][entry] = make_kernel(runner, program, (EntryKind)entry, &runner->options->machines[n]);
     if (entry == ENTRY_FORWARD) add_pieces(module, program, runner->context.carry_orders);
   }
+  bool packs = false;
+  for (int n = 0; n < count; n++) packs |= kernels[n][ENTRY_FORWARD] && kernels[n][ENTRY_FORWARD]->pack;
   for (int n = 0; n < count; n++) {
     modules[n] = arena_copy(arena, module, sizeof *module);
     memcpy(modules[n]->kernels, kernels[n], sizeof kernels[n]);
     Kernel *forward = kernels[n][ENTRY_FORWARD];
-    if (forward) modules[n]->kernels[ENTRY_PACK] = forward->pack;
-    if (!modules[n]->kernels[ENTRY_PACK] != !modules[0]->kernels[ENTRY_PACK])
-      internal_error("parameters are packed on some machines and not on others, which share the entries");
+    if (packs) modules[n]->kernels[ENTRY_PACK] = forward->pack ? forward->pack : kernel_create(arena, ENTRY_PACK, NULL); /* entries are for all */
     if (module->has_objective) modules[n]->kernels[ENTRY_OBJECTIVE] = forward;
   }
   bool failed = runner->is_stopped || diagnostics_error_count(runner->context.diagnostics) || !count;

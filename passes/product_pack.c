@@ -180,13 +180,13 @@ static bool has_known_range(const Lowering *lowering, IndexId index) {
   return range->low.symbol == NONE && range->high.symbol == NONE;
 }
 
-/* Nothing but parameters, and indices of which all values are known. */
+/* Nothing but parameters and what is computed of them once, and indices of which all values are known. */
 static void find_changing(void *context, const Expr *expr) {
   ConstantSearch *search = context;
   Lowering *lowering = search->product->lowering;
   if (expr->op == OP_SYMBOL || expr->op == OP_GIVEN || expr->op == OP_LOAD || expr->op == OP_LOCAL) search->fails = true;
   BufferId buffer = expr->op == OP_READ ? buffer_of(lowering, expr->id) : NONE;
-  if (buffer != NONE) search->fails |= lowering->kernel->buffers[buffer].home != HOME_PARAMETER;
+  if (buffer != NONE) search->fails |= lowering->kernel->buffers[buffer].home != HOME_PARAMETER && lowering->kernel->buffers[buffer].packed_slot == NONE;
   if (expr->op != OP_INDEX) return;
   search->fails |= !has_known_range(lowering, expr->id);
   for (int n = 0; n < lowering->open_count; n++) search->uses_loop[n] |= lowering->open[n].node->index == expr->id;
@@ -205,8 +205,13 @@ static bool is_constant(Product *product) {
   return !search.fails;
 }
 
-/* Builds on the kernel that packs, with its own buffers and the indices and symbols of the other. */
-static Lowering enter_pack(Lowering *lowering) {
+int packed_count(const Kernel *kernel) {
+  int count = 0;
+  for (BufferId n = 0; n < kernel->buffer_count; n++) count += kernel->buffers[n].home == HOME_PACKED;
+  return count;
+}
+
+Lowering enter_pack(Lowering *lowering) {
   Kernel *kernel = lowering->kernel, *pack = kernel->pack;
   if (!pack) {
     pack = kernel->pack = kernel_create(lowering->arena, ENTRY_PACK, NULL);
@@ -221,8 +226,9 @@ static Lowering enter_pack(Lowering *lowering) {
   return inner;
 }
 
-static void leave_pack(Lowering *lowering) {
+void leave_pack(Lowering *lowering) {
   Kernel *kernel = lowering->kernel, *pack = kernel->pack;
+  pack->body = lowering->pack_block.first;
   kernel->indices = pack->indices, kernel->index_count = pack->index_count;
   kernel->symbols = pack->symbols, kernel->symbol_count = pack->symbol_count;
 }
@@ -244,8 +250,7 @@ void product_pack_once(Product *product) {
   Lowering *lowering = product->lowering;
   Kernel *kernel = lowering->kernel;
   Lowering inner = enter_pack(lowering);
-  int slot = 0;
-  for (BufferId n = 0; n < kernel->buffer_count; n++) slot += kernel->buffers[n].home == HOME_PACKED;
+  int slot = packed_count(kernel);
   product->packed = panel_buffer(product, "packed", product->outer_column_count, product->outer_columns, product->column_panels, product->tile_columns, slot);
   Buffer *buffer = &kernel->buffers[product->packed];
   BufferId panels = kernel_add_buffer(inner.kernel, buffer->name, TYPE_REAL, buffer->rank, buffer->shape, HOME_PACKED, slot);
@@ -259,7 +264,6 @@ void product_pack_once(Product *product) {
                            size_expr(lowering->arena, range->high), stage);
   }
   block_append(&lowering->pack_block, stage);
-  inner.kernel->body = lowering->pack_block.first;
   leave_pack(lowering);
 }
 

@@ -141,9 +141,11 @@ static bool is_result(const Program *program, TensorId tensor) {
   return false;
 }
 
+bool wanted_is_conditional(const Lowering *lowering, TensorId tensor) { return lowering->demands[tensor].kind == CONDITIONAL; }
+
 const Expr *wanted_condition(Lowering *lowering, TensorId tensor) {
   const Program *program = lowering->program;
-  if (lowering->open_count) return NULL;
+  if (lowering->open_count || lowering->is_packing) return NULL;
   if (lowering->banding && !is_result(program, tensor)) return NULL; /* the band as a whole is wanted */
   if (is_result(program, tensor)) return expr_given(lowering->arena, buffer_of(lowering, tensor));
   if (lowering->demands[tensor].kind == CONDITIONAL) return lowering->demands[tensor].condition;

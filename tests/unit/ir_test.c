@@ -549,12 +549,14 @@ static const char *const small_kernel = "kernel forward {\n"
                                         "  index b in 0 .. B\n"
                                         "  index t in 0 .. T\n"
                                         "  index j, k, r, c in 0 .. 8\n"
-                                        "  slots 1\n"
+                                        "  slots 2\n"
                                         "  buffer x: real[B, T, 8] input 0\n"
                                         "  buffer h0: real[B, 8] state 0\n"
                                         "  buffer w: real[2, 8, 8] parameter 0 turns\n"
                                         "  buffer packed: real[T, 4, 16] workspace 0 order [1, 0, 2] folded [0] private\n"
                                         "  buffer y: real[B, T, 8] output 0\n"
+                                        "  buffer once: real[4, 8] workspace 1 or packed 0\n"
+                                        "  buffer once.packed: real[4, 8] packed 0\n"
                                         "  local %a: real\n"
                                         "  local %best: int\n"
                                         "  local %a'2: real\n"
@@ -724,6 +726,12 @@ static void test_kernel_tables(void **state) {
   kernel = parse_kernel(arena, small_kernel);
   kernel->buffers[0].shape[0] = size_constant(0);
   assert_message(loops_verify(kernel), "has an axis without a valid size");
+  kernel = parse_kernel(arena, small_kernel);
+  kernel->buffers[5].packed_slot = 1;
+  assert_message(loops_verify(kernel), "names a packed buffer that is not there");
+  kernel = parse_kernel(arena, small_kernel);
+  kernel->buffers[6].shape[0] = size_constant(5);
+  assert_message(loops_verify(kernel), "is laid out in another way than the packed buffer in its place");
   kernel = parse_kernel(arena, small_kernel);
   kernel->symbols[1].formula = expr_integer(arena, 1);
   assert_message(loops_verify(kernel), "has one without being derived");

@@ -116,7 +116,7 @@ typedef enum seqrt_entry_kind {
   SEQRT_OBJECTIVE = 1, /* the objective and the state */
   SEQRT_GRADIENT = 2,  /* objective, state, gradients of parameters, inputs and initial states */
   SEQRT_INITIAL = 3,   /* state_out = the state before the first step, from initial_states */
-  SEQRT_PACK = 4,      /* packed = the parameters in the order in which products read them. NULL in a model without products */
+  SEQRT_PACK = 4,      /* packed = the parameters in the order in which products read them, and what is computed of them alone; NULL: nothing is */
   SEQRT_ENTRY_COUNT = 5
 } seqrt_entry_kind;
 
