@@ -208,7 +208,10 @@ static void go_through_block(Walk *walk, Block *block) {
   for (int element = 0; element < reverse->together; element++) {
     walk_put_at_group(walk, element);
     for (int n = 0; n < reverse->forward_count; n++) {
-      const Expr *kept = walk_load(walk, walk->kept[n], walk_element_indices(walk, expr_index(walk->arena, walk->block)));
+      const Expr *at = expr_index(walk->arena, walk->block), *next = walk_minus(walk, at, walk_number(walk, 1));
+      const Expr *kept = walk_load(walk, walk->kept[n], walk_element_indices(walk, at));
+      const Expr *kept_next = walk_load(walk, walk->kept[n], walk_element_indices(walk, next));
+      block_append(&group, statement_prefetch(walk->kernel, kept_next));
       const Expr *value = walk_let(walk, "start", kept, walk_source_of(walk, reverse->forward[n].equation), &group);
       block_append(&group, walk_store(walk, walk->state[n], walk_element_indices(walk, NULL), value));
       block_append(&group, walk_store(walk, walk->states[n], walk_block_indices(walk, walk_number(walk, 0), element), value));

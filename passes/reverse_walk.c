@@ -207,9 +207,12 @@ static BufferId add_sum(Walk *walk, int n) {
   for (int axis = 0; axis < reverse->rank; axis++)
     if (reverse->roles[axis] == AXIS_INNER && sum->keeps[axis]) shape[rank++] = reverse->extents[axis];
   shape[rank++] = size_constant(sum->keeps[reverse->lane] ? reverse->chunk : walk->lowering->context->machine->lanes);
-  return add_private(walk,
-                     arena_format(walk->arena, "%s.sum%d", walk->lowering->program->tensors[reverse->backward[0].tensor].name, n),
-                     rank, shape);
+  BufferId id = add_private(walk,
+                            arena_format(walk->arena, "%s.sum%d", walk->lowering->program->tensors[reverse->backward[0].tensor].name, n),
+                            rank, shape);
+  if (sum->keeps[reverse->time]) /* what elements that go together grow lies together */
+    for (int k = 0; k < rank - 1; k++) walk->kernel->buffers[id].order[k] = k + 1 < rank - 1 ? k + 1 : 0;
+  return id;
 }
 
 void walk_add_buffers(Walk *walk) {
