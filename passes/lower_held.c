@@ -400,8 +400,9 @@ static const Expr *use_finished(void *context, const Expr *expr) {
   return expr;
 }
 
-/* The finished sums of a block of steps, and what is computed of them at once. */
-static Statement *finish(Holding *holding) {
+/* The finished sums of a block of steps, and what is computed of them at once. Where it goes are short pieces far apart, which no processor
+ * foresees: they are asked for (`asked`) while there is time. */
+static Statement *finish(Holding *holding, Block *asked) {
   Lowering *lowering = holding->lowering;
   Kernel *kernel = lowering->kernel;
   Block block = {0};
@@ -420,10 +421,11 @@ static Statement *finish(Holding *holding) {
     Statement *let = statement_let(kernel, local, value);
     Statement *store = statement_store(kernel, buffer, store_indices(lowering, &unit), holding->finished[n]);
     let->source = store->source = unit.equation->source;
+    Statement *ask = statement_prefetch(kernel, expr_load(lowering->arena, TYPE_REAL, buffer, kernel->buffers[buffer].rank, store->indices, NULL));
+    bool is_result = is_result_buffer(lowering, buffer);
     block_append(&block, let);
-    block_append(&block, is_result_buffer(lowering, buffer)
-                             ? statement_if(kernel, expr_given(lowering->arena, buffer), store, NULL)
-                             : store);
+    block_append(&block, is_result ? statement_if(kernel, expr_given(lowering->arena, buffer), store, NULL) : store);
+    block_append(asked, is_result ? statement_if(kernel, expr_given(lowering->arena, buffer), ask, NULL) : ask);
   }
   return over_steps(holding, block.first);
 }
@@ -450,9 +452,10 @@ Statement *held_item(Lowering *lowering, const Sweep *sweep, const IndexId *shar
     kernel->buffers[holding.sums[n]].is_private = true;
     store_sum(&holding, n, expr_number(arena, 0), &zeros);
   }
+  Statement *elements = all_elements(&holding), *finished = finish(&holding, &zeros);
   block_append(&all, over_steps(&holding, zeros.first));
-  block_append(&all, all_elements(&holding));
-  block_append(&all, finish(&holding));
+  block_append(&all, elements);
+  block_append(&all, finished);
   Statement *lanes = statement_loop(kernel, LOOP_VECTOR, shared[sweep->shared_count - 1], low, high, all.first);
   block_append(&holding.before_blocks, statement_loop(kernel, LOOP_SEQUENTIAL, holding.block, integer(lowering, 0), blocks, lanes));
   return holding.before_blocks.first;

@@ -118,9 +118,36 @@ static void ask_for_next(const Walk *walk, bool is_back, Block *block) {
   for (int n = 0; n < walk->row_count; n++) expr_visit(walk->rows[n], ask_ahead, &search);
 }
 
+static const Expr *const *result_indices(const Walk *walk, TensorId target, const int *axes) {
+  const Expr **indices = ARENA_ARRAY(walk->arena, const Expr *, MOST_AXES);
+  int rank = walk->lowering->program->tensors[target].rank;
+  for (int n = 0; n < rank; n++) {
+    indices[n] = axes[n] == CHUNK_AXIS ? expr_binary(walk->arena, OP_QUOTIENT, walk->low, walk_number(walk, walk->reverse->chunk))
+                                       : walk->place[axes[n]];
+    indices[n] = halo_index(walk->lowering, target, n, indices[n]);
+  }
+  return indices;
+}
+
+/* Where the results of a block's steps go. */
+static void ask_for_results(const Walk *walk, Block *block) {
+  const Reverse *reverse = walk->reverse;
+  for (int n = 0; n < reverse->result_count; n++) {
+    const ReverseResult *result = &reverse->results[n];
+    bool is_row = result->keeps[reverse->time] && result->keeps[reverse->lane];
+    for (int axis = 0; axis < reverse->rank; axis++) is_row &= reverse->roles[axis] != AXIS_INNER || !result->keeps[axis];
+    if (!is_row) continue;
+    BufferId buffer = buffer_of(walk->lowering, result->target);
+    Statement *ask = statement_prefetch(walk->kernel, walk_load(walk, buffer, result_indices(walk, result->target, result->axis)));
+    if (is_result_buffer(walk->lowering, buffer)) ask = statement_if(walk->kernel, expr_given(walk->arena, buffer), ask, NULL);
+    block_append(block, ask);
+  }
+}
+
 static Statement *fill_rows(Walk *walk, const Expr *limit, bool is_back) {
   Block block = {0};
   ask_for_next(walk, is_back, &block);
+  if (is_back) ask_for_results(walk, &block);
   for (int n = 0; n < walk->row_count; n++)
     block_append(&block, walk_store(walk, walk->row_buffers[n], walk_row_indices(walk), walk->rows[n]));
   return walk->row_count ? walk_over_steps(walk, limit, false, walk_over_lanes(walk, block.first)) : NULL;
@@ -250,17 +277,6 @@ static Statement *zero_sum(Walk *walk, int n) {
   }
   body = walk_over_inner(walk, sum->keeps, body);
   return sum->keeps[reverse->time] ? walk_over_steps(walk, walk->limit, false, body) : body;
-}
-
-static const Expr *const *result_indices(const Walk *walk, TensorId target, const int *axes) {
-  const Expr **indices = ARENA_ARRAY(walk->arena, const Expr *, MOST_AXES);
-  int rank = walk->lowering->program->tensors[target].rank;
-  for (int n = 0; n < rank; n++) {
-    indices[n] = axes[n] == CHUNK_AXIS ? expr_binary(walk->arena, OP_QUOTIENT, walk->low, walk_number(walk, walk->reverse->chunk))
-                                       : walk->place[axes[n]];
-    indices[n] = halo_index(walk->lowering, target, n, indices[n]);
-  }
-  return indices;
 }
 
 static Statement *store_result(Walk *walk, TensorId target, const int *axes, const Expr *value) {
