@@ -352,7 +352,8 @@ static int count_together(const Holding *holding) {
   return count;
 }
 
-static Statement *all_elements(Holding *holding) {
+/* `finished`: what is done at a step once all elements have been added up. */
+static Statement *all_elements(Holding *holding, Statement *finished) {
   Lowering *lowering = holding->lowering;
   Kernel *kernel = lowering->kernel;
   Arena *arena = lowering->arena;
@@ -382,6 +383,12 @@ static Statement *all_elements(Holding *holding) {
     step_element(holding, sums, &block);
   }
   for (int n = member_count(holding); n < readout_end(holding); n++) store_sum(holding, n, sums[n], &block);
+  const Expr *is_last = NULL;
+  for (int k = 0; k <= last; k++) {
+    const Expr *end = expr_binary(arena, OP_SUB, size_expr(arena, kernel->indices[loops[k]].high), integer(lowering, 1));
+    is_last = conjunction(arena, is_last, expr_binary(arena, OP_GE, holding->group[k], end));
+  }
+  block_append(&block, statement_if(kernel, is_last, finished, NULL));
   block_append(&holding->before_steps, over_steps(holding, block.first));
   Statement *work = holding->before_steps.first;
   for (int k = last; k >= 0; k--) {
@@ -400,8 +407,8 @@ static const Expr *use_finished(void *context, const Expr *expr) {
   return expr;
 }
 
-/* The finished sums of a block of steps, and what is computed of them at once. Where it goes are short pieces far apart, which no processor
- * foresees: they are asked for (`asked`) while there is time. */
+/* The finished sums of a step, and what is computed of them at once. Results go to short pieces far apart, which no processor foresees: they
+ * are asked for (`asked`), and stored between steps of elements, as a loop of their own would wait for each. */
 static Statement *finish(Holding *holding, Block *asked) {
   Lowering *lowering = holding->lowering;
   Kernel *kernel = lowering->kernel;
@@ -421,13 +428,15 @@ static Statement *finish(Holding *holding, Block *asked) {
     Statement *let = statement_let(kernel, local, value);
     Statement *store = statement_store(kernel, buffer, store_indices(lowering, &unit), holding->finished[n]);
     let->source = store->source = unit.equation->source;
-    Statement *ask = statement_prefetch(kernel, expr_load(lowering->arena, TYPE_REAL, buffer, kernel->buffers[buffer].rank, store->indices, NULL));
-    bool is_result = is_result_buffer(lowering, buffer);
     block_append(&block, let);
-    block_append(&block, is_result ? statement_if(kernel, expr_given(lowering->arena, buffer), store, NULL) : store);
-    block_append(asked, is_result ? statement_if(kernel, expr_given(lowering->arena, buffer), ask, NULL) : ask);
+    if (is_result_buffer(lowering, buffer)) {
+      const Expr *place = expr_load(lowering->arena, TYPE_REAL, buffer, kernel->buffers[buffer].rank, store->indices, NULL);
+      block_append(asked, statement_if(kernel, expr_given(lowering->arena, buffer), statement_prefetch(kernel, place), NULL));
+      store = statement_if(kernel, expr_given(lowering->arena, buffer), store, NULL);
+    }
+    block_append(&block, store);
   }
-  return over_steps(holding, block.first);
+  return block.first;
 }
 
 Statement *held_item(Lowering *lowering, const Sweep *sweep, const IndexId *shared, const Expr *low, const Expr *high,
@@ -452,10 +461,9 @@ Statement *held_item(Lowering *lowering, const Sweep *sweep, const IndexId *shar
     kernel->buffers[holding.sums[n]].is_private = true;
     store_sum(&holding, n, expr_number(arena, 0), &zeros);
   }
-  Statement *elements = all_elements(&holding), *finished = finish(&holding, &zeros);
+  Statement *finished = finish(&holding, &zeros);
   block_append(&all, over_steps(&holding, zeros.first));
-  block_append(&all, elements);
-  block_append(&all, finished);
+  block_append(&all, all_elements(&holding, finished));
   Statement *lanes = statement_loop(kernel, LOOP_VECTOR, shared[sweep->shared_count - 1], low, high, all.first);
   block_append(&holding.before_blocks, statement_loop(kernel, LOOP_SEQUENTIAL, holding.block, integer(lowering, 0), blocks, lanes));
   return holding.before_blocks.first;
