@@ -98,6 +98,7 @@ static void use_statements(const Statement *statement, bool is_alone, bool *is_u
     if (statement->kind == STATEMENT_STORE || statement->kind == STATEMENT_TILE) is_used[statement->buffer] = true;
     if (statement->kind == STATEMENT_TILE) is_used[statement->a_buffer] = is_used[statement->b_buffer] = true;
     if (statement->packed_buffer != NONE) is_used[statement->packed_buffer] = true;
+    if (statement->scale_buffer != NONE) is_used[statement->scale_buffer] = true;
     use_statements(statement->body, false, is_used);
     use_statements(statement->otherwise, false, is_used);
   }
@@ -268,11 +269,12 @@ void emit_prefetch_load(Emitter *emitter, const Expr *load, int nearness) {
 
 /* ---- between memory and registers */
 
-LLVMValueRef emit_from_bf16(Emitter *emitter, LLVMValueRef bits) {
+LLVMValueRef emit_from_packed(Emitter *emitter, PackedFormat format, LLVMValueRef kept) {
   const Codegen *codegen = emitter->codegen;
-  LLVMTypeRef wide = codegen->type_i32, real = codegen->type_f32;
-  if (LLVMGetTypeKind(LLVMTypeOf(bits)) == LLVMVectorTypeKind) wide = emit_vector_type(emitter, wide), real = emit_vector_type(emitter, real);
-  bits = LLVMBuildZExt(emitter->builder, bits, wide, "");
+  if (format == PACKED_F32) return kept;
+  LLVMTypeRef wide = math_type_like(kept, codegen->type_i32), real = math_type_like(kept, codegen->type_f32);
+  if (format == PACKED_INT8) return LLVMBuildSIToFP(emitter->builder, kept, real, "");
+  LLVMValueRef bits = LLVMBuildZExt(emitter->builder, kept, wide, "");
   return LLVMBuildBitCast(emitter->builder, LLVMBuildShl(emitter->builder, bits, math_integer(emitter, bits, BF16_BITS), ""), real, "");
 }
 
@@ -289,9 +291,16 @@ static LLVMValueRef to_bf16(Emitter *emitter, LLVMValueRef value, LLVMTypeRef ty
   return LLVMBuildTrunc(builder, kept, type, "");
 }
 
+/* To the nearest, of two alike the even one: at 1.5 * 2^23 the last place of a float counts ones, and the bits of what is added show. */
+static LLVMValueRef to_int8(Emitter *emitter, LLVMValueRef value, LLVMTypeRef type) {
+  LLVMValueRef ones = math_add(emitter, math_clamp(emitter, value, -SCALE_STEPS, SCALE_STEPS), math_number(emitter, value, 0x1.8p23));
+  return LLVMBuildTrunc(emitter->builder, math_bits(emitter, ones), type, "");
+}
+
 static LLVMValueRef from_memory(Emitter *emitter, BufferId buffer, bool is_vector, LLVMValueRef value) {
   Type type = emitter->kernel->buffers[buffer].type;
-  if (emitter->kernel->buffers[buffer].is_bf16) return emit_from_bf16(emitter, value);
+  PackedFormat format = emitter->kernel->buffers[buffer].format;
+  if (format != PACKED_F32) return emit_from_packed(emitter, format, value);
   if (type == TYPE_REAL) return value;
   if (type == TYPE_INT) return LLVMBuildSExt(emitter->builder, value, emit_type(emitter, type, is_vector), "");
   return LLVMBuildIsNotNull(emitter->builder, value, "");
@@ -301,7 +310,9 @@ static LLVMValueRef to_memory(Emitter *emitter, BufferId buffer, bool is_vector,
   Type type = emitter->kernel->buffers[buffer].type;
   LLVMTypeRef memory_type = emit_element_type(emitter, buffer);
   if (is_vector) memory_type = emit_vector_type(emitter, memory_type);
-  if (emitter->kernel->buffers[buffer].is_bf16) return to_bf16(emitter, value, memory_type);
+  PackedFormat format = emitter->kernel->buffers[buffer].format;
+  if (format == PACKED_BF16) return to_bf16(emitter, value, memory_type);
+  if (format == PACKED_INT8) return to_int8(emitter, value, memory_type);
   if (type == TYPE_REAL) return value;
   if (type == TYPE_INT) return LLVMBuildTrunc(emitter->builder, value, memory_type, "");
   return LLVMBuildZExt(emitter->builder, value, memory_type, "");

@@ -57,7 +57,7 @@ LLVMTypeRef emit_vector_type(const Emitter *emitter, LLVMTypeRef element);
 LLVMTypeRef emit_type(const Emitter *emitter, Type type, bool is_vector);
 LLVMTypeRef emit_memory_type(const Emitter *emitter, Type type);
 LLVMTypeRef emit_element_type(const Emitter *emitter, BufferId id); /* of a buffer in memory */
-LLVMValueRef emit_from_bf16(Emitter *emitter, LLVMValueRef bits);     /* i16, or a vector of them, to float */
+LLVMValueRef emit_from_packed(Emitter *emitter, PackedFormat format, LLVMValueRef kept); /* or a vector of them, to float */
 LLVMValueRef emit_constant(const Emitter *emitter, int64_t value); /* i64 */
 LLVMValueRef emit_broadcast(Emitter *emitter, LLVMValueRef scalar);
 /* The value as a vector; one that is already stays as it is. */

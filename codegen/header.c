@@ -390,11 +390,16 @@ static void write_sizes(Header *header) {
               capacity, header->name, lengths_passed, value);
 }
 
-static bool packs_bf16(const Module *module) {
+/* What becomes of values that are packed. */
+static const char *packed_precision(const Module *module) {
+  static const char *const said[PACKED_FORMAT_COUNT] = {
+      [PACKED_F32] = "", [PACKED_BF16] = " They are rounded to bf16 there, and only there.",
+      [PACKED_INT8] = " They are rounded to 8 bits there, and only there:\n * to multiples of 1/127 of the largest of every 32 terms of a product."};
   const Kernel *pack = module->kernels[ENTRY_PACK];
+  PackedFormat format = PACKED_F32;
   for (BufferId n = 0; n < pack->buffer_count; n++)
-    if (pack->buffers[n].is_bf16) return true;
-  return false;
+    if (pack->buffers[n].format > format) format = pack->buffers[n].format;
+  return said[format];
 }
 
 /* Packing depends on neither batch nor lengths, and needs no workspace beside what it writes. */
@@ -405,7 +410,7 @@ static void write_pack(Header *header) {
               " * %s_model.packed_size bytes, aligned to 64.%s To be repeated when parameters have changed. Returns a seqrt_code. */\n"
               "static inline int32_t %s_pack(const seqrt_context *context, const float *const *parameters, void *packed,\n"
               "                              seqrt_fault *out_fault) {\n",
-              header->name, packs_bf16(header->module) ? " They are rounded to bf16 there, and only there." : "", header->name);
+              header->name, packed_precision(header->module), header->name);
   if (lengths) text_add(&header->text, "  static const int64_t lengths[] = {1");
   for (int n = 1; n < lengths; n++) text_add(&header->text, ", 1");
   if (lengths) text_add(&header->text, "};\n");

@@ -20,7 +20,8 @@ LLVMTypeRef emit_memory_type(const Emitter *emitter, Type type) {
 
 LLVMTypeRef emit_element_type(const Emitter *emitter, BufferId id) {
   const Buffer *buffer = &emitter->kernel->buffers[id];
-  return buffer->is_bf16 ? emitter->codegen->type_i16 : emit_memory_type(emitter, buffer->type);
+  if (buffer->format == PACKED_F32) return emit_memory_type(emitter, buffer->type);
+  return buffer->format == PACKED_BF16 ? emitter->codegen->type_i16 : emitter->codegen->type_i8;
 }
 
 LLVMValueRef emit_constant(const Emitter *emitter, int64_t value) {

@@ -12,6 +12,7 @@
 
 enum {
   K_UNROLL = 4,
+  SCALE_UNROLL = 8, /* of the terms that share a scale */
   SHORT_VALUE = 4,
   MOST_ROWS = 16,
   BESIDE = 64 /* elements whose sums must go on beside each other: two multipliers of 256 bits need four steps each */
@@ -24,7 +25,8 @@ typedef struct Tile {
   LLVMTypeRef vector_type;
   LLVMValueRef a[MOST_ROWS], b;    /* of the first element; of A one, or one for each row in place */
   LLVMValueRef packed, is_packed;  /* the panel of B that was packed once, and whether it is there; NULL: there are none */
-  LLVMTypeRef b_type;              /* of the elements of B in memory */
+  PackedFormat b_format, packed_format; /* of the elements in memory */
+  LLVMValueRef scales;             /* of the panel that was packed once, in int8: the first, for the first column; NULL: there are none */
   LLVMValueRef a_stride, b_stride; /* from one k to the next */
   LLVMValueRef row0, column0, row_limit, column_limit;
   LLVMValueRef sums[FLOW_CARRIED]; /* by row and vector */
@@ -47,19 +49,26 @@ static LLVMValueRef panel_load(Tile *tile, LLVMTypeRef type, BufferId buffer, LL
   return load;
 }
 
-/* Vector `v` of row `step` of a panel of B. */
-static LLVMValueRef column_load(Tile *tile, LLVMValueRef panel, int step, int v) {
+/* Of elements in memory. */
+static LLVMTypeRef kept_type(const Tile *tile, PackedFormat format) {
+  const Codegen *codegen = tile->emitter->codegen;
+  return format == PACKED_INT8 ? codegen->type_i8 : format == PACKED_BF16 ? codegen->type_i16 : codegen->type_f32;
+}
+
+/* Vector `v` of row `step` of a panel of B, or of its scales. */
+static LLVMValueRef column_load(Tile *tile, PackedFormat format, LLVMValueRef panel, int step, int v) {
   Emitter *emitter = tile->emitter;
   BufferId buffer = tile->statement->b_buffer;
   int offset = v * emitter->lanes;
-  if (tile->b_type == emitter->codegen->type_f32) return panel_load(tile, tile->vector_type, buffer, panel, tile->b_stride, step, offset);
+  if (format == PACKED_F32) return panel_load(tile, tile->vector_type, buffer, panel, tile->b_stride, step, offset);
+  LLVMTypeRef type = kept_type(tile, format);
   LLVMValueRef place = LLVMBuildNSWMul(emitter->builder, emit_constant(emitter, step), tile->b_stride, "");
   place = LLVMBuildNSWAdd(emitter->builder, place, emit_constant(emitter, offset), "");
-  LLVMValueRef address = LLVMBuildInBoundsGEP2(emitter->builder, tile->b_type, panel, &place, 1, "");
-  LLVMValueRef load = LLVMBuildLoad2(emitter->builder, emit_vector_type(emitter, tile->b_type), address, "");
-  LLVMSetAlignment(load, 2);
+  LLVMValueRef address = LLVMBuildInBoundsGEP2(emitter->builder, type, panel, &place, 1, "");
+  LLVMValueRef load = LLVMBuildLoad2(emitter->builder, emit_vector_type(emitter, type), address, "");
+  LLVMSetAlignment(load, format == PACKED_BF16 ? 2 : 1);
   emit_tag(emitter, load, buffer);
-  return emit_from_bf16(emitter, load);
+  return emit_from_packed(emitter, format, load);
 }
 
 static LLVMValueRef panel_at(Tile *tile, LLVMTypeRef type, LLVMValueRef panel, LLVMValueRef k, LLVMValueRef stride) {
@@ -81,7 +90,7 @@ static LLVMValueRef row_element(Tile *tile, const LLVMValueRef *a, int step, int
 static void emit_step(Tile *tile, LLVMValueRef *sums, const LLVMValueRef *a, LLVMValueRef b, int step) {
   Emitter *emitter = tile->emitter;
   LLVMValueRef columns[FLOW_CARRIED];
-  for (int v = 0; v < tile->vectors; v++) columns[v] = column_load(tile, b, step, v);
+  for (int v = 0; v < tile->vectors; v++) columns[v] = column_load(tile, tile->b_format, b, step, v);
   for (int r = 0; r < tile->rows; r++) {
     LLVMValueRef row = row_element(tile, a, step, r);
     for (int v = 0; v < tile->vectors; v++) {
@@ -110,7 +119,7 @@ static void emit_steps(Tile *tile, LLVMValueRef low, LLVMValueRef high, int unro
   LoopFlow loop = {.carried_count = chains * sums, .is_unrolled_by_hand = true};
   memcpy(loop.carried, tile->sums, sizeof loop.carried);
   loop_begin(emitter, &loop, low, high, emit_constant(emitter, unroll));
-  LLVMValueRef a[MOST_ROWS], b = panel_at(tile, tile->b_type, tile->b, loop.index, tile->b_stride);
+  LLVMValueRef a[MOST_ROWS], b = panel_at(tile, kept_type(tile, tile->b_format), tile->b, loop.index, tile->b_stride);
   for (int n = 0; n < pointer_count(tile); n++) a[n] = panel_at(tile, emitter->codegen->type_f32, tile->a[n], loop.index, tile->a_stride);
   for (int n = 0; n < unroll; n++) emit_step(tile, loop.carried + n % chains * sums, a, b, n);
   loop_end(emitter, &loop);
@@ -142,20 +151,73 @@ static void join_chains(Tile *tile, int chains) {
     for (int n = 0; n < half * sums; n++) tile->sums[n] = LLVMBuildFAdd(tile->emitter->builder, tile->sums[n], tile->sums[n + half * sums], "");
 }
 
-enum { FIRST_POINTER = 4 };
+/* All terms, as one sum. */
+static void emit_whole(Tile *tile, LLVMValueRef depth) {
+  Emitter *emitter = tile->emitter;
+  int chains = chain_count(tile);
+  begin_sums(tile, chains);
+  LLVMValueRef whole = LLVMBuildAnd(emitter->builder, depth, emit_constant(emitter, -K_UNROLL), "");
+  emit_steps(tile, emit_constant(emitter, 0), whole, K_UNROLL, chains);
+  join_chains(tile, chains);
+  emit_steps(tile, whole, depth, 1, 1);
+}
 
-/* The function `void tile_RxV(b, depth, out, pitch, a..)`: sums of products of one tile; there is one of each shape for a processor. */
+/* ---- with scales */
+
+/* totals += scale * sum over the terms from low to high. */
+static void emit_group(Tile *tile, LLVMValueRef *totals, LLVMValueRef group, LLVMValueRef low, LLVMValueRef high, int unroll, int chains) {
+  begin_sums(tile, chains);
+  emit_steps(tile, low, high, unroll, chains);
+  join_chains(tile, chains);
+  LLVMValueRef scales = panel_at(tile, kept_type(tile, PACKED_BF16), tile->scales, group, tile->b_stride);
+  for (int v = 0; v < tile->vectors; v++) {
+    LLVMValueRef scale = column_load(tile, PACKED_BF16, scales, 0, v);
+    for (int r = 0; r < tile->rows; r++) {
+      LLVMValueRef *total = &totals[r * tile->vectors + v];
+      *total = emit_multiply_add(tile->emitter, tile->sums[r * tile->vectors + v], scale, *total);
+    }
+  }
+}
+
+/* The terms of each scale as a sum of their own. */
+static void emit_groups(Tile *tile, LLVMValueRef depth) {
+  Emitter *emitter = tile->emitter;
+  LLVMValueRef terms = emit_constant(emitter, SCALE_TERMS), zero = emit_constant(emitter, 0), one = emit_constant(emitter, 1);
+  LLVMValueRef whole = LLVMBuildSDiv(emitter->builder, depth, terms, ""), rest = LLVMBuildNSWMul(emitter->builder, whole, terms, "");
+  LoopFlow groups = {.carried_count = tile->rows * tile->vectors, .is_unrolled_by_hand = true};
+  for (int n = 0; n < groups.carried_count; n++) groups.carried[n] = LLVMConstNull(tile->vector_type);
+  loop_begin(emitter, &groups, zero, whole, one);
+  LLVMValueRef low = LLVMBuildNSWMul(emitter->builder, groups.index, terms, "");
+  emit_group(tile, groups.carried, groups.index, low, LLVMBuildNSWAdd(emitter->builder, low, terms, ""), SCALE_UNROLL, chain_count(tile));
+  loop_end(emitter, &groups);
+  BranchFlow last = {.carried_count = groups.carried_count};
+  memcpy(last.carried, groups.carried, sizeof last.carried);
+  branch_begin(emitter, &last, LLVMBuildICmp(emitter->builder, LLVMIntSLT, rest, depth, ""));
+  emit_group(tile, last.carried, whole, rest, depth, 1, 1);
+  branch_end(emitter, &last);
+  memcpy(tile->sums, last.carried, sizeof tile->sums);
+}
+
+/* ---- its function */
+
+enum { FIRST_POINTER = 4, MOST_ARGUMENTS = FIRST_POINTER + MOST_ROWS + 2 };
+
+/* Of the function of a tile, behind the pointers to A. */
+static unsigned further_arguments(const Tile *tile) { return has_wide_steps(tile) + (tile->b_format == PACKED_INT8); }
+
+/* The function `void tile_RxV(b, depth, out, pitch, a.., [stride of a], [scales])`: sums of products of one tile; there is one of each shape for a processor. */
 static LLVMValueRef tile_function(Tile *caller) {
   Codegen *codegen = caller->emitter->codegen;
   const char *left = caller->statement->has_rows_in_place ? "rows" : has_wide_steps(caller) ? "wide" : "tile";
-  const char *right = caller->b_type == codegen->type_f32 ? "" : "_bf16";
+  const char *right = caller->b_format == PACKED_F32 ? "" : arena_format(codegen->arena, "_%s", packed_format_names[caller->b_format]);
   const char *name = arena_format(codegen->arena, "%s_%dx%d%s%s%s", left, caller->rows, caller->vectors, caller->adds ? "_added" : "", right, codegen->suffix);
   LLVMValueRef function = LLVMGetNamedFunction(codegen->module, name);
   if (function) return function;
-  LLVMTypeRef types[FIRST_POINTER + 1 + MOST_ROWS] = {codegen->type_ptr, codegen->type_i64, codegen->type_ptr, codegen->type_i64};
-  unsigned pointers = (unsigned)pointer_count(caller), count = FIRST_POINTER + pointers + has_wide_steps(caller);
+  LLVMTypeRef types[MOST_ARGUMENTS] = {codegen->type_ptr, codegen->type_i64, codegen->type_ptr, codegen->type_i64};
+  unsigned pointers = (unsigned)pointer_count(caller), count = FIRST_POINTER + pointers + further_arguments(caller);
   for (unsigned n = 0; n < pointers; n++) types[FIRST_POINTER + n] = codegen->type_ptr;
-  types[FIRST_POINTER + pointers] = codegen->type_i64;
+  if (has_wide_steps(caller)) types[FIRST_POINTER + pointers] = codegen->type_i64;
+  if (caller->b_format == PACKED_INT8) types[count - 1] = codegen->type_ptr;
   function = codegen_add_function(codegen, name, LLVMFunctionType(codegen->type_void, types, count, false), LLVMInternalLinkage);
   unsigned noinline_kind = LLVMGetEnumAttributeKindForName("noinline", 8);
   LLVMAddAttributeAtIndex(function, (LLVMAttributeIndex)LLVMAttributeFunctionIndex,
@@ -172,13 +234,12 @@ static LLVMValueRef tile_function(Tile *caller) {
   tile.b = LLVMGetParam(function, 0);
   tile.out = LLVMGetParam(function, 2);
   tile.pitch = LLVMGetParam(function, 3);
-  LLVMValueRef zero = emit_constant(&emitter, 0), depth = LLVMGetParam(function, 1);
-  int chains = chain_count(&tile);
-  begin_sums(&tile, chains);
-  LLVMValueRef whole = LLVMBuildAnd(emitter.builder, depth, emit_constant(&emitter, -K_UNROLL), "");
-  emit_steps(&tile, zero, whole, K_UNROLL, chains);
-  join_chains(&tile, chains);
-  emit_steps(&tile, whole, depth, 1, 1);
+  if (tile.b_format == PACKED_INT8) {
+    tile.scales = LLVMGetParam(function, count - 1);
+    emit_groups(&tile, LLVMGetParam(function, 1));
+  } else {
+    emit_whole(&tile, LLVMGetParam(function, 1));
+  }
   for (int n = 0; n < tile.rows * tile.vectors; n++)
     LLVMSetAlignment(LLVMBuildStore(emitter.builder, tile.sums[n], out_address(&tile, n / tile.vectors, n % tile.vectors)), 4);
   LLVMBuildRetVoid(emitter.builder);
@@ -192,10 +253,11 @@ static void call_tile(const Tile *whole, int rows) {
   Emitter *emitter = tile->emitter;
   tile->rows = rows;
   LLVMValueRef function = tile_function(tile);
-  LLVMValueRef arguments[FIRST_POINTER + 1 + MOST_ROWS] = {tile->b, emit_scalar(emitter, tile->statement->depth), tile->out, tile->pitch};
-  unsigned pointers = (unsigned)pointer_count(tile), count = FIRST_POINTER + pointers + has_wide_steps(tile);
+  LLVMValueRef arguments[MOST_ARGUMENTS] = {tile->b, emit_scalar(emitter, tile->statement->depth), tile->out, tile->pitch};
+  unsigned pointers = (unsigned)pointer_count(tile), count = FIRST_POINTER + pointers + further_arguments(tile);
   for (unsigned n = 0; n < pointers; n++) arguments[FIRST_POINTER + n] = tile->a[n];
-  arguments[FIRST_POINTER + pointers] = tile->a_stride;
+  if (has_wide_steps(tile)) arguments[FIRST_POINTER + pointers] = tile->a_stride;
+  if (tile->b_format == PACKED_INT8) arguments[count - 1] = tile->scales;
   LLVMBuildCall2(emitter->builder, LLVMGlobalGetValueType(function), function, arguments, count, "");
 }
 
@@ -242,7 +304,7 @@ static void emit_product(Tile *tile) {
   }
   Tile other = *tile;
   other.b = tile->packed;
-  other.b_type = emitter->codegen->type_i16;
+  other.b_format = tile->packed_format;
   BranchFlow branch = {.carried_count = 0};
   branch_begin(emitter, &branch, tile->is_packed);
   emit_sums(&other);
@@ -330,17 +392,18 @@ static void find_panel(Tile *tile) {
   const Statement *statement = tile->statement;
   tile->b = emit_uniform_address(emitter, statement->b_buffer, statement->b_indices);
   tile->b_stride = emitter->strides[statement->b_buffer][statement->b_rank - 2];
-  tile->b_type = emitter->codegen->type_f32;
   if (statement->packed_buffer == NONE) return;
   LLVMValueRef base = emitter->bases[statement->packed_buffer];
   LLVMValueRef is_given = LLVMBuildICmp(emitter->builder, LLVMIntNE, base, LLVMConstNull(LLVMTypeOf(base)), "");
   LLVMValueRef packed = emit_uniform_address(emitter, statement->packed_buffer, statement->packed_indices);
-  if (emitter->kernel->buffers[statement->packed_buffer].is_bf16) {
-    tile->packed = packed;
-    tile->is_packed = is_given;
-  } else {
+  tile->packed_format = emitter->kernel->buffers[statement->packed_buffer].format;
+  if (tile->packed_format == PACKED_F32) {
     tile->b = LLVMBuildSelect(emitter->builder, is_given, packed, tile->b, "");
+    return;
   }
+  tile->packed = packed;
+  tile->is_packed = is_given;
+  if (statement->scale_buffer != NONE) tile->scales = emit_uniform_address(emitter, statement->scale_buffer, statement->scale_indices);
 }
 
 /* ---- without a way through memory */

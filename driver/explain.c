@@ -339,6 +339,31 @@ static void print_products(const Explainer *explainer) {
   }
 }
 
+static void print_size(const Explainer *explainer, int64_t bytes, PackedFormat format) {
+  static const char *const units[] = {"bytes", "KB", "MB"};
+  int unit = 0;
+  for (; unit < 2 && bytes >= 10000; unit++) bytes = (bytes + 500) / 1000;
+  fprintf(explainer->stream, "%s%lld %s as %s", format ? ", " : "", (long long)bytes, units[unit], packed_format_names[format]);
+}
+
+/* What sessions keep of parameters in the order of products, beside the parameters; the padding of panels with it. */
+static void print_packed(const Explainer *explainer) {
+  const Report *report = explainer->lowered->report;
+  int64_t elements = 0, scales = 0;
+  for (int n = 0; n < report->count; n++) {
+    if (report->items[n].kind != REPORT_PRODUCT || report->items[n].entry != ENTRY_FORWARD) continue;
+    elements += report->items[n].packed_elements;
+    scales += report->items[n].packed_scales;
+  }
+  if (!elements) return;
+  fprintf(explainer->stream, "\nparameters of products, packed once for many calls: ");
+  for (int n = 0; n < PACKED_FORMAT_COUNT; n++) {
+    Buffer kept = {.format = (PackedFormat)n};
+    print_size(explainer, elements * buffer_element_bytes(&kept) + (n == PACKED_INT8 ? 2 * scales : 0), (PackedFormat)n);
+  }
+  fprintf(explainer->stream, " (--packed)\n");
+}
+
 static void print_hoisted(const Explainer *explainer) {
   const Report *report = explainer->lowered->report;
   bool is_first = true;
@@ -429,6 +454,7 @@ void explain_print(FILE *stream, const Program *program, const PipelineResult *l
   fprintf(stream, count == 1 ? "%d recurrence\n" : "%d recurrences\n", count);
   for (int n = 0; n < explainer.found.count; n++) print_recurrence(&explainer, &explainer.found.items[n]);
   print_products(&explainer);
+  print_packed(&explainer);
   print_hoisted(&explainer);
   print_state(&explainer);
 }

@@ -249,8 +249,11 @@ static bool store_scan(Call *call, const char *how) {
 }
 
 static bool store_packed(Options *options, const char *type) {
-  options->pipeline.has_bf16_panels = strcmp(type, "bf16") == 0;
-  return options->pipeline.has_bf16_panels || strcmp(type, "f32") == 0 || wrong("--packed: unknown type '%s'; there are f32 and bf16", type);
+  for (int n = 0; n < PACKED_FORMAT_COUNT; n++) {
+    options->pipeline.packed_format = (PackedFormat)n;
+    if (strcmp(type, packed_format_names[n]) == 0) return true;
+  }
+  return wrong("--packed: unknown type '%s'; there are f32, bf16 and int8", type);
 }
 
 static bool store_cpu(Options *options, const char *name) {

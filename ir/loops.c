@@ -1,6 +1,7 @@
 /* loops.c - building kernels. */
 #include "ir/loops.h"
 
+const char *const packed_format_names[PACKED_FORMAT_COUNT] = {"f32", "bf16", "int8"};
 const char *const home_names[HOME_COUNT] = {"workspace",          "parameter",      "input",         "state",     "output",
                                             "objective",          "cotangent",      "carry_in",      "carry_out", "final_state",
                                             "history",            "parameter_gradient", "input_gradient", "state_gradient", "packed"};
@@ -64,7 +65,7 @@ Statement *statement_create(Kernel *kernel, StatementKind kind) {
   Statement *statement = ARENA_NEW(kernel->arena, Statement);
   statement->kind = kind;
   statement->index = statement->local = statement->buffer = statement->ahead_index = NONE;
-  statement->row_index = statement->column_index = statement->a_buffer = statement->b_buffer = statement->packed_buffer = NONE;
+  statement->row_index = statement->column_index = statement->a_buffer = statement->b_buffer = statement->packed_buffer = statement->scale_buffer = NONE;
   return statement;
 }
 
@@ -78,7 +79,10 @@ Statement *statement_loop(Kernel *kernel, LoopKind kind, IndexId index, const Ex
   return loop;
 }
 
-int64_t buffer_element_bytes(const Buffer *buffer) { return buffer->type == TYPE_BOOL ? 1 : buffer->is_bf16 ? 2 : 4; }
+int64_t buffer_element_bytes(const Buffer *buffer) {
+  static const int64_t bytes[PACKED_FORMAT_COUNT] = {[PACKED_F32] = 4, [PACKED_BF16] = 2, [PACKED_INT8] = 1};
+  return buffer->type == TYPE_BOOL ? 1 : bytes[buffer->format];
+}
 
 Statement *statement_if(Kernel *kernel, const Expr *condition, Statement *then, Statement *otherwise) {
   Statement *branch = statement_create(kernel, STATEMENT_IF);

@@ -35,6 +35,16 @@ typedef enum {
 } BufferHome;
 extern const char *const home_names[HOME_COUNT];
 
+/* How real numbers are kept in what is packed. */
+typedef enum {
+  PACKED_F32,
+  PACKED_BF16, /* the upper half of a float32, rounded to nearest */
+  PACKED_INT8, /* whole numbers from -127 to 127, rounded to nearest: real numbers together with scales of another buffer */
+  PACKED_FORMAT_COUNT
+} PackedFormat;
+extern const char *const packed_format_names[PACKED_FORMAT_COUNT]; /* "f32", "bf16", "int8" */
+enum { SCALE_TERMS = 32, SCALE_STEPS = 127 }; /* terms that share a scale, and the number that the largest of them becomes */
+
 /* Row-major over `order`: order[0] is the outermost axis in memory. An axis of extent 0 symbol NONE, constant 0 never occurs. */
 typedef struct Buffer {
   const char *name; /* unique in the kernel */
@@ -44,7 +54,7 @@ typedef struct Buffer {
   int *order;       /* permutation of 0..rank-1; a workspace buffer may be laid out in another order than its axes */
   bool *is_folded;  /* by axis: only one position is kept (stride 0), as all uses are at the current one */
   bool is_private;  /* workspace: every thread has one of its own */
-  bool is_bf16;     /* packed: real numbers in 16 bits, the upper half of a float32, rounded to nearest */
+  PackedFormat format; /* packed ones and real only; others are PACKED_F32 */
   bool has_turns;   /* parameters and their gradients: axis 0 selects the pointer */
   BufferHome home;
   int slot;
@@ -137,6 +147,11 @@ struct Statement {
   BufferId packed_buffer;
   int packed_rank;
   const Expr **packed_indices;
+  /* Of packed int8: [.., SCALE_TERMS of the depth, column], at the first terms and columns; each multiplies the sum over its terms. The depth at which
+   * to start is a multiple of SCALE_TERMS. NONE: there are none. */
+  BufferId scale_buffer;
+  int scale_rank;
+  const Expr **scale_indices;
 };
 
 typedef enum { ENTRY_FORWARD, ENTRY_OBJECTIVE, ENTRY_GRADIENT, ENTRY_INITIAL, ENTRY_PACK, ENTRY_COUNT } EntryKind;

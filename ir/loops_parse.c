@@ -46,7 +46,8 @@ static void parse_layout(KernelParser *parser, Buffer *buffer) {
   }
   buffer->has_turns = reader_accept(reader, "turns");
   buffer->is_private = reader_accept(reader, "private");
-  buffer->is_bf16 = reader_accept(reader, "bf16");
+  for (int n = PACKED_F32 + 1; n < PACKED_FORMAT_COUNT; n++)
+    if (reader_accept(reader, packed_format_names[n])) buffer->format = (PackedFormat)n;
   if (reader_accept(reader, "or")) {
     reader_expect(reader, "packed");
     buffer->packed_slot = reader_count(reader);
@@ -191,6 +192,7 @@ static Statement *parse_tile(KernelParser *parser) {
   reader_expect(reader, "right");
   tile->b_indices = parse_place(parser, &tile->b_buffer, &tile->b_rank);
   if (reader_accept(reader, "or")) tile->packed_indices = parse_place(parser, &tile->packed_buffer, &tile->packed_rank);
+  if (reader_accept(reader, "scaled")) tile->scale_indices = parse_place(parser, &tile->scale_buffer, &tile->scale_rank);
   reader_expect(reader, "into");
   tile->indices = parse_place(parser, &tile->buffer, &tile->rank);
   if (reader_accept(reader, "with")) tile->value = expr_parse(&parser->exprs);

@@ -33,7 +33,7 @@ static void print_buffer(const Printer *printer, BufferId id) {
   if (folded_count) print_ints(text, "folded", folded_count, folded);
   if (buffer->has_turns) text_add(text, " turns");
   if (buffer->is_private) text_add(text, " private");
-  if (buffer->is_bf16) text_add(text, " bf16");
+  if (buffer->format != PACKED_F32) text_format(text, " %s", packed_format_names[buffer->format]);
   if (buffer->packed_slot != NONE) text_format(text, " or packed %d", buffer->packed_slot);
   text_add(text, "\n");
 }
@@ -61,6 +61,7 @@ static void add_exprs(ExprPrinter *exprs, const Statement *statement) {
   for (int n = 0; n < statement->a_rank; n++) expr_printer_add(exprs, statement->a_indices[n]);
   for (int n = 0; n < statement->b_rank; n++) expr_printer_add(exprs, statement->b_indices[n]);
   for (int n = 0; n < statement->packed_rank; n++) expr_printer_add(exprs, statement->packed_indices[n]);
+  for (int n = 0; n < statement->scale_rank; n++) expr_printer_add(exprs, statement->scale_indices[n]);
 }
 
 static void print_loop(const Printer *printer, ExprPrinter *exprs, const Statement *loop, int indent) {
@@ -120,6 +121,10 @@ static void print_tile(const Printer *printer, ExprPrinter *exprs, const Stateme
   if (tile->packed_buffer != NONE) {
     text_add(text, " or ");
     expr_printer_access(exprs, tile->packed_buffer, tile->packed_rank, tile->packed_indices, NULL, NULL);
+  }
+  if (tile->scale_buffer != NONE) {
+    text_add(text, " scaled ");
+    expr_printer_access(exprs, tile->scale_buffer, tile->scale_rank, tile->scale_indices, NULL, NULL);
   }
   text_format(text, "\n%*sinto ", indent + 2, "");
   expr_printer_access(exprs, tile->buffer, tile->rank, tile->indices, NULL, NULL);

@@ -197,6 +197,14 @@ static void check_operand(Verifier *verifier, BufferId id, int rank, const Expr 
   if (rank < 2) fail(verifier, "'%s' has %d axes, a factor of a tile has at least 2", buffer->name, rank);
 }
 
+/* Panels in int8 have scales, and no others do. */
+static void check_scales(Verifier *verifier, const Statement *tile) {
+  if (verifier->message) return;
+  bool is_int8 = tile->packed_buffer != NONE && verifier->kernel->buffers[tile->packed_buffer].format == PACKED_INT8;
+  if (is_int8 != (tile->scale_buffer != NONE)) fail(verifier, is_int8 ? "packed panels in int8 without scales" : "scales without packed panels in int8");
+  else if (is_int8) check_operand(verifier, tile->scale_buffer, tile->scale_rank, tile->scale_indices, true);
+}
+
 static void check_tile(Verifier *verifier, const Statement *tile) {
   if (!verifier->is_parallel) fail(verifier, "a tile outside of a parallel loop, where every thread would store it");
   if (verifier->vector_index != NONE) fail(verifier, "a tile in a vector loop");
@@ -211,6 +219,7 @@ static void check_tile(Verifier *verifier, const Statement *tile) {
   if (!verifier->message && tile->b_rank >= 2 && !expr_is_integer(tile->b_indices[tile->b_rank - 1], 0))
     fail(verifier, "the last index of '%s' is not 0", verifier->kernel->buffers[tile->b_buffer].name);
   if (tile->packed_buffer != NONE) check_operand(verifier, tile->packed_buffer, tile->packed_rank, tile->packed_indices, true);
+  check_scales(verifier, tile);
   if (!tile->has_rows_in_place) {
     check_operand(verifier, tile->a_buffer, tile->a_rank, tile->a_indices, true);
     if (tile->a_depth_axis < 0 || tile->a_depth_axis >= tile->a_rank) fail(verifier, "the depth of a tile along axis %d of %d", tile->a_depth_axis, tile->a_rank);
@@ -266,7 +275,7 @@ static const char *check_packed(const Kernel *kernel, const Buffer *buffer) {
   BufferId id = kernel_packed_buffer(kernel, buffer->packed_slot);
   if (id == NONE || buffer->home != HOME_WORKSPACE || buffer->is_private) return "names a packed buffer that is not there, or is not of the workspace";
   const Buffer *packed = &kernel->buffers[id];
-  bool is_same = packed->type == buffer->type && packed->rank == buffer->rank && !packed->is_bf16;
+  bool is_same = packed->type == buffer->type && packed->rank == buffer->rank && packed->format == PACKED_F32;
   for (int n = 0; is_same && n < buffer->rank; n++)
     is_same = size_equal(packed->shape[n], buffer->shape[n]) && packed->order[n] == buffer->order[n] && !packed->is_folded[n] && !buffer->is_folded[n];
   return is_same ? NULL : "is laid out in another way than the packed buffer in its place";
@@ -284,7 +293,7 @@ static const char *check_buffer(const Kernel *kernel, const Buffer *buffer) {
   bool may_have_turns = buffer->home == HOME_PARAMETER || buffer->home == HOME_PARAMETER_GRADIENT;
   if (buffer->has_turns && (!may_have_turns || buffer->rank < 1)) return "has turns but is no parameter with an axis for them";
   if (buffer->is_private && buffer->home != HOME_WORKSPACE) return "is private to a thread but not of the workspace";
-  if (buffer->is_bf16 && (buffer->home != HOME_PACKED || buffer->type != TYPE_REAL)) return "is bf16 but not real and packed";
+  if (buffer->format != PACKED_F32 && (buffer->home != HOME_PACKED || buffer->type != TYPE_REAL)) return "is bf16 or int8 but not real and packed";
   for (const Buffer *other = kernel->buffers; other < buffer; other++) {
     bool is_shared = buffer->home == HOME_WORKSPACE && other->home == HOME_WORKSPACE && other->slot == buffer->slot;
     if (is_shared && other->is_private != buffer->is_private) return "shares its slot with one that is private";

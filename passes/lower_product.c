@@ -222,10 +222,11 @@ bool product_recognise(Product *product) {
   return is_product(product) && distribute_guard(product, &around) && !around;
 }
 
-static void report_product(const Product *product) {
+static void report_product(Product *product) {
   Lowering *lowering = product->lowering;
   Report *report = lowering->context->report;
   ReportEntry *entry = report_add(report, REPORT_PRODUCT, lowering->program, product->unit->equation->source);
+  product->report = entry;
   if (!entry) return;
   report_name(report, entry, lowering->program->tensors[product->unit->target].name);
   entry->rows = product_row_total(product);

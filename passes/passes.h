@@ -17,7 +17,7 @@ typedef struct PassContext {
   const Machine *machine;
   int optimisation; /* 0 to 3 */
   int64_t piece_steps; /* recurrences are split over time into pieces of so many; 0: they are not */
-  bool has_bf16_panels; /* of what is packed once for many calls */
+  PackedFormat packed_format; /* of what is packed once for many calls */
   Report *report;   /* NULL: not wanted */
   int **carry_orders; /* [pieces that are carried] how the forward kernel, lowered first, has their axes in memory; NULL: as they are */
 } PassContext;

@@ -348,7 +348,7 @@ PipelineResult pipeline_run(Arena *arena, const Program *program, const Pipeline
     result.report = ARENA_NEW(arena, Report);
     result.report->arena = arena;
   }
-  runner.context = (PassContext){diagnostics, NULL, options->optimisation, options->piece_steps, options->has_bf16_panels, result.report, NULL};
+  runner.context = (PassContext){diagnostics, NULL, options->optimisation, options->piece_steps, options->packed_format, result.report, NULL};
   Program *batched = program_clone(arena, program);
   run(&runner, "batch", "model", batched);
   run(&runner, "position", "model", batched); /* before anything compares times within one call */

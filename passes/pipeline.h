@@ -16,7 +16,7 @@ typedef struct PipelineOptions {
   int disable_count;
   const char *const *disabled; /* optional passes that are left out */
   int piece_steps;             /* of a recurrence split over time; 0: none is */
-  bool has_bf16_panels;        /* of what is packed once */
+  PackedFormat packed_format; /* of what is packed once for many calls */
   bool is_reporting;           /* decisions are recorded */
   bool is_timing;              /* --time-passes: a table to dump_stream at the end */
   FILE *dump_stream;

@@ -27,6 +27,9 @@ typedef struct Product {
   const Expr *rows_in_place; /* A as a load at this row and the first term, where it needs no panels; or NULL */
   BufferId a_panels, b_panels;
   BufferId packed;      /* the panels of B packed once for many calls, or NONE */
+  BufferId scales;      /* theirs, where they are kept in 8 bits, or NONE */
+  struct ReportEntry *report; /* NULL: none wanted */
+  BufferId widened;     /* then: of each thread, one of the panels for one pass as it was */
   int turn_count;       /* axes before theirs: loops around that B depends on */
   IndexId turns[MOST_LOOPS];
 } Product;
@@ -51,6 +54,16 @@ int product_outer_rows(const Product *product); /* row axes that are loops aroun
 const Expr **product_row_indices(const Product *product, const Expr *row);
 /* ceil(extent / by), with a symbol of the kernel's own where it is known at run time only. */
 Size product_panel_count(Lowering *lowering, const Expr *extent, int64_t by, const char *name);
+
+/* ---- product_scaled.c: panels of B in 8 bits, shaped [turns.., outer columns.., panel, term, column of the tile] */
+void product_scaled_buffers(Product *product, Kernel *pack, int slot);
+/* Of the kernel that packs: fills panels and scales. */
+Statement *product_fill_scaled(Product *product, BufferId panels, BufferId scales);
+/* The first element of them, or of their scales, for a tile whose terms begin at pass `pass` (NONE: there is one only). */
+const Expr **product_scaled_place(const Product *product, IndexId column_panel, IndexId pass, bool is_scale);
+/* Rows are so many that the panel is widened for all of them; of `work`, which multiplies by product->widened, after that. */
+const Expr *product_widens(const Product *product);
+Statement *product_widen(Product *product, IndexId column_panel, IndexId pass, const Expr *depth, Statement *work);
 
 /* ---- lower_product.c: whether it is one; then factors and axes are known. No part of the guard may be left around it. */
 bool product_recognise(Product *product);

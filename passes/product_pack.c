@@ -243,20 +243,37 @@ Statement *product_pack_columns(Product *product) {
   return fill_columns(product, product->b_panels);
 }
 
+static void report_sizes(const Product *product) {
+  if (!product->report) return;
+  const Buffer *panels = &product->lowering->kernel->buffers[product->packed];
+  int64_t elements = 1, depth = product->depth->integer;
+  for (int n = 0; n < panels->rank; n++) elements *= panels->shape[n].constant;
+  product->report->packed_elements = elements;
+  product->report->packed_scales = elements / depth * ((depth + SCALE_TERMS - 1) / SCALE_TERMS);
+}
+
 /* The panels of B that are kept: a buffer of this kernel, and the stage that fills it in the kernel that packs. */
 void product_pack_once(Product *product) {
-  product->packed = NONE;
+  product->packed = product->scales = NONE;
   if (!is_constant(product)) return;
   Lowering *lowering = product->lowering;
   Kernel *kernel = lowering->kernel;
   Lowering inner = enter_pack(lowering);
   int slot = packed_count(kernel);
-  product->packed = panel_buffer(product, "packed", product->outer_column_count, product->outer_columns, product->column_panels, product->tile_columns, slot);
-  Buffer *buffer = &kernel->buffers[product->packed];
-  BufferId panels = kernel_add_buffer(inner.kernel, buffer->name, TYPE_REAL, buffer->rank, buffer->shape, HOME_PACKED, slot);
-  buffer->is_bf16 = inner.kernel->buffers[panels].is_bf16 = lowering->context->has_bf16_panels;
+  bool is_scaled = lowering->context->packed_format == PACKED_INT8;
+  if (is_scaled)
+    product_scaled_buffers(product, inner.kernel, slot);
+  else
+    product->packed = panel_buffer(product, "packed", product->outer_column_count, product->outer_columns, product->column_panels, product->tile_columns, slot);
+  BufferId panels = inner.kernel->buffer_count - 1;
+  if (!is_scaled) {
+    Buffer *buffer = &kernel->buffers[product->packed];
+    panels = kernel_add_buffer(inner.kernel, buffer->name, TYPE_REAL, buffer->rank, buffer->shape, HOME_PACKED, slot);
+    buffer->format = inner.kernel->buffers[panels].format = lowering->context->packed_format;
+  }
+  report_sizes(product);
   product->lowering = &inner;
-  Statement *stage = fill_columns(product, panels);
+  Statement *stage = is_scaled ? product_fill_scaled(product, panels - 1, panels) : fill_columns(product, panels);
   product->lowering = lowering;
   for (int n = product->turn_count - 1; n >= 0; n--) {
     const Index *range = &inner.kernel->indices[product->turns[n]];

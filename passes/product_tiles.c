@@ -45,8 +45,50 @@ static void place_rows(const Product *product, Statement *tile, const Expr *star
   tile->a_indices[inner] = expr_binary(lowering->arena, OP_ADD, tile->a_indices[inner], start);
 }
 
-static Statement *tile(Product *product, IndexId row_panel, IndexId column_panel, const Expr *value, const Expr *start, const Expr *depth,
-                       const Expr *const *target_indices, IndexId row, IndexId column) {
+/* What the tiles of a pass have in common. */
+typedef struct PassPlace {
+  IndexId row_panel, column_panel, pass; /* NONE: it is the only one */
+  const Expr *start, *depth;
+} PassPlace;
+
+/* The panels of B as this kernel packed them, or as they were packed once. */
+static void place_columns(const Product *product, Statement *tile, const PassPlace *place) {
+  const Lowering *lowering = product->lowering;
+  Arena *arena = lowering->arena;
+  tile->b_buffer = product->b_panels;
+  tile->b_rank = lowering->kernel->buffers[product->b_panels].rank;
+  tile->b_indices = ARENA_ARRAY(arena, const Expr *, tile->b_rank);
+  int at = 0;
+  for (int n = 0; n < product->outer_column_count; n++) tile->b_indices[at++] = index_from_low(lowering, product_axis(product, product->outer_columns[n]));
+  tile->b_indices[at++] = expr_index(arena, place->column_panel);
+  while (at < tile->b_rank) tile->b_indices[at++] = integer(lowering, 0);
+  tile->b_indices[at - 2] = place->start;
+  if (product->packed == NONE) return;
+  tile->packed_buffer = product->packed;
+  tile->packed_rank = lowering->kernel->buffers[product->packed].rank;
+  if (product->scales != NONE) {
+    tile->packed_indices = product_scaled_place(product, place->column_panel, place->pass, false);
+    tile->scale_buffer = product->scales;
+    tile->scale_rank = tile->packed_rank;
+    tile->scale_indices = product_scaled_place(product, place->column_panel, place->pass, true);
+    return;
+  }
+  tile->packed_indices = ARENA_ARRAY(arena, const Expr *, tile->packed_rank);
+  for (int n = 0; n < product->turn_count; n++) tile->packed_indices[n] = index_from_low(lowering, product->turns[n]);
+  memcpy(tile->packed_indices + product->turn_count, tile->b_indices, sizeof *tile->b_indices * (size_t)tile->b_rank);
+}
+
+/* The panel that this thread has widened for the pass. */
+static void place_widened(const Product *product, Statement *tile) {
+  const Lowering *lowering = product->lowering;
+  tile->b_buffer = product->widened;
+  tile->b_rank = 2;
+  tile->b_indices = ARENA_ARRAY(lowering->arena, const Expr *, 2);
+  tile->b_indices[0] = tile->b_indices[1] = integer(lowering, 0);
+}
+
+static Statement *tile(Product *product, const PassPlace *place, bool is_widened, const Expr *value, const Expr *const *target_indices, IndexId row,
+                       IndexId column) {
   Lowering *lowering = product->lowering;
   Arena *arena = lowering->arena;
   Statement *statement = statement_create(lowering->kernel, STATEMENT_TILE);
@@ -55,33 +97,23 @@ static Statement *tile(Product *product, IndexId row_panel, IndexId column_panel
   statement->tile_vectors = product->tile_vectors;
   statement->row_index = row;
   statement->column_index = column;
-  statement->row0 = expr_binary(arena, OP_MUL, expr_index(arena, row_panel), integer(lowering, product->tile_rows));
-  statement->column0 = expr_binary(arena, OP_MUL, expr_index(arena, column_panel), integer(lowering, product->tile_columns));
+  statement->row0 = expr_binary(arena, OP_MUL, expr_index(arena, place->row_panel), integer(lowering, product->tile_rows));
+  statement->column0 = expr_binary(arena, OP_MUL, expr_index(arena, place->column_panel), integer(lowering, product->tile_columns));
   statement->row_limit = product->row_extent;
   statement->column_limit = extent_of(lowering, product_axis(product, product->column));
-  statement->depth = depth;
+  statement->depth = place->depth;
   statement->buffer = product->target;
   statement->rank = product->unit->rank;
   statement->indices = arena_copy(arena, target_indices, sizeof *target_indices * (size_t)product->unit->rank);
   statement->value = value;
   if (product->rows_in_place)
-    place_rows(product, statement, start);
+    place_rows(product, statement, place->start);
   else
-    place_row_panel(product, statement, row_panel, start);
-  statement->b_buffer = product->b_panels;
-  statement->b_rank = lowering->kernel->buffers[product->b_panels].rank;
-  statement->b_indices = ARENA_ARRAY(arena, const Expr *, statement->b_rank);
-  int at = 0;
-  for (int n = 0; n < product->outer_column_count; n++) statement->b_indices[at++] = index_from_low(lowering, product_axis(product, product->outer_columns[n]));
-  statement->b_indices[at++] = expr_index(arena, column_panel);
-  while (at < statement->b_rank) statement->b_indices[at++] = integer(lowering, 0);
-  statement->b_indices[at - 2] = start;
-  if (product->packed == NONE) return statement;
-  statement->packed_buffer = product->packed;
-  statement->packed_rank = statement->b_rank + product->turn_count;
-  statement->packed_indices = ARENA_ARRAY(arena, const Expr *, statement->packed_rank);
-  for (int n = 0; n < product->turn_count; n++) statement->packed_indices[n] = index_from_low(lowering, product->turns[n]);
-  memcpy(statement->packed_indices + product->turn_count, statement->b_indices, sizeof *statement->b_indices * (size_t)statement->b_rank);
+    place_row_panel(product, statement, place->row_panel, place->start);
+  if (is_widened)
+    place_widened(product, statement);
+  else
+    place_columns(product, statement, place);
   return statement;
 }
 
@@ -113,8 +145,15 @@ static Statement *tiles(Product *product, const Span *rows, const Span *columns,
     value = expr_select(arena, is_later, so_far, value ? value : expr_number(arena, 0));
   }
   IndexId panel = kernel_add_index(kernel, "row_panel", size_constant(0), product->row_panels);
-  Statement *work = tile(product, panel, column_panel, value, start, depth, indices, row, column);
+  PassPlace place = {panel, column_panel, pass, start, depth};
+  Statement *work = tile(product, &place, false, value, indices, row, column);
   work = statement_loop(kernel, LOOP_SEQUENTIAL, panel, rows->low, rows->high, work);
+  const Expr *widens = product->scales == NONE ? expr_boolean(arena, false) : product_widens(product);
+  if (!expr_is_boolean(widens, false)) {
+    Statement *wide = tile(product, &place, true, value, indices, row, column);
+    wide = statement_loop(kernel, LOOP_SEQUENTIAL, panel, rows->low, rows->high, wide);
+    work = statement_if(kernel, widens, product_widen(product, column_panel, pass, depth, wide), work);
+  }
   bool is_bound = columns->low->op == OP_INDEX && columns->low->id == column_panel; /* by a loop around */
   if (!is_bound) work = statement_loop(kernel, LOOP_SEQUENTIAL, column_panel, columns->low, columns->high, work);
   if (pass == NONE) return work;

@@ -25,6 +25,7 @@ typedef struct ReportEntry {
   int other_count;
   const char **others;
   const Expr *rows, *columns, *depth; /* PRODUCT; depth also of SPLIT and REVERSE: steps in a piece */
+  int64_t packed_elements, packed_scales; /* PRODUCT: what panels that are packed once hold, and how many scales they have in 8 bits; 0: none are */
 } ReportEntry;
 
 typedef struct Report {

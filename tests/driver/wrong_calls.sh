@@ -19,7 +19,7 @@ wrong "unknown kind 'object'; did you mean 'obj'?" --emit=object model.seq
 wrong "there is no pass 'nothing'" --dump=nothing model.seq
 wrong "there is no pass 'all'" --stop-after=all model.seq
 wrong "unknown topic 'me'" --help=me
-wrong "--packed: unknown type 'f16'; there are f32 and bf16" --packed=f16
+wrong "--packed: unknown type 'f16'; there are f32, bf16 and int8" --packed=f16
 wrong "one model at a time: 'model.seq' and 'other.seq'" model.seq other.seq
 wrong '--check takes --weights only with --against FILE' --check --weights x model.seq
 wrong '--seed is for --check without --against' --seed 2 model.seq

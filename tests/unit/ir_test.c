@@ -557,6 +557,8 @@ static const char *const small_kernel = "kernel forward {\n"
                                         "  buffer y: real[B, T, 8] output 0\n"
                                         "  buffer once: real[4, 8] workspace 1 or packed 0\n"
                                         "  buffer once.packed: real[4, 8] packed 0\n"
+                                        "  buffer kept: real[64, 16] packed 1 int8\n"
+                                        "  buffer scales: real[2, 16] packed 2 bf16\n"
                                         "  local %a: real\n"
                                         "  local %best: int\n"
                                         "  local %a'2: real\n"
@@ -583,7 +585,7 @@ static const char *const small_kernel = "kernel forward {\n"
                                         "      column c from 0 below 8\n"
                                         "      depth 4\n"
                                         "      left packed[t, 0, 0]\n"
-                                        "      right packed[t + 1, 0, 0]\n"
+                                        "      right packed[t + 1, 0, 0] or kept[32, 0] scaled scales[1, 0]\n"
                                         "      into y[r, t, c] with y[r, t, c] + h0[r, c]\n"
                                         "    }\n"
                                         "  }\n"
@@ -615,6 +617,8 @@ static void test_kernel_text(void **state) {
   assert_true(loop->body->is_vector && loop->body->reduce == REDUCE_ARGMAX && loop->body->guard && !loop->body->value);
   const Statement *tile = kernel->body->next->next->body;
   assert_true(tile->tile_rows == 4 && tile->tile_vectors == 2 && tile->a_rank == 3 && tile->value);
+  assert_true(kernel->buffers[tile->packed_buffer].format == PACKED_INT8 && kernel->buffers[tile->scale_buffer].format == PACKED_BF16);
+  assert_int_equal(buffer_element_bytes(&kernel->buffers[tile->packed_buffer]), 1);
 }
 
 static void test_kernel_builder(void **state) {
@@ -727,11 +731,20 @@ static void test_kernel_tables(void **state) {
   kernel->buffers[0].shape[0] = size_constant(0);
   assert_message(loops_verify(kernel), "has an axis without a valid size");
   kernel = parse_kernel(arena, small_kernel);
-  kernel->buffers[5].packed_slot = 1;
+  kernel->buffers[5].packed_slot = 3;
   assert_message(loops_verify(kernel), "names a packed buffer that is not there");
   kernel = parse_kernel(arena, small_kernel);
   kernel->buffers[6].shape[0] = size_constant(5);
   assert_message(loops_verify(kernel), "is laid out in another way than the packed buffer in its place");
+  kernel = parse_kernel(arena, small_kernel);
+  kernel->buffers[0].format = PACKED_INT8;
+  assert_message(loops_verify(kernel), "is bf16 or int8 but not real and packed");
+  kernel = parse_kernel(arena, small_kernel);
+  kernel->body->next->next->body->scale_buffer = NONE;
+  assert_message(loops_verify(kernel), "packed panels in int8 without scales");
+  kernel = parse_kernel(arena, small_kernel);
+  kernel->buffers[7].format = PACKED_BF16;
+  assert_message(loops_verify(kernel), "scales without packed panels in int8");
   kernel = parse_kernel(arena, small_kernel);
   kernel->symbols[1].formula = expr_integer(arena, 1);
   assert_message(loops_verify(kernel), "has one without being derived");

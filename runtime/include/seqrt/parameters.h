@@ -34,7 +34,8 @@ seqrt_code seqrt_parameters_initialise(seqrt_parameters *parameters, uint64_t se
  * not pack. Nothing where the model has no products. Sessions do that themselves at the first forward or objective call after a change
  * of the parameters, unless there is no memory for it; the copy is shared by all sessions. The library drops it where it changes
  * parameters itself (initialise, load, a step of an optimizer, a checkpoint); who writes values directly calls seqrt_parameters_unpack.
- * In a model that was compiled with --packed=bf16 the copy is rounded to bf16: half of the memory, read in half of the time. */
+ * In a model that was compiled with --packed=bf16 or --packed=int8 the copy is rounded to 16 or 8 bits: less memory, which is read in less time.
+ * The parameters themselves stay as they are, and gradients and trainers read them alone. */
 seqrt_code seqrt_parameters_pack(seqrt_parameters *parameters, const seqrt_context *context, seqrt_error *out_error);
 void seqrt_parameters_unpack(seqrt_parameters *parameters);
 /* Whether sessions pack (they do at first). Without, the copy is dropped: less memory, and more time for each call. */
