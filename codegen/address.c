@@ -99,6 +99,7 @@ static void use_statements(const Statement *statement, bool is_alone, bool *is_u
     if (statement->kind == STATEMENT_TILE) is_used[statement->a_buffer] = is_used[statement->b_buffer] = true;
     if (statement->packed_buffer != NONE) is_used[statement->packed_buffer] = true;
     if (statement->scale_buffer != NONE) is_used[statement->scale_buffer] = true;
+    if (statement->row_scale_buffer != NONE) is_used[statement->row_scale_buffer] = true;
     use_statements(statement->body, false, is_used);
     use_statements(statement->otherwise, false, is_used);
   }
@@ -273,7 +274,7 @@ LLVMValueRef emit_from_packed(Emitter *emitter, PackedFormat format, LLVMValueRe
   const Codegen *codegen = emitter->codegen;
   if (format == PACKED_F32) return kept;
   LLVMTypeRef wide = math_type_like(kept, codegen->type_i32), real = math_type_like(kept, codegen->type_f32);
-  if (format == PACKED_INT8) return LLVMBuildSIToFP(emitter->builder, kept, real, "");
+  if (packed_steps[format]) return LLVMBuildSIToFP(emitter->builder, kept, real, "");
   LLVMValueRef bits = LLVMBuildZExt(emitter->builder, kept, wide, "");
   return LLVMBuildBitCast(emitter->builder, LLVMBuildShl(emitter->builder, bits, math_integer(emitter, bits, BF16_BITS), ""), real, "");
 }
@@ -292,8 +293,8 @@ static LLVMValueRef to_bf16(Emitter *emitter, LLVMValueRef value, LLVMTypeRef ty
 }
 
 /* To the nearest, of two alike the even one: at 1.5 * 2^23 the last place of a float counts ones, and the bits of what is added show. */
-static LLVMValueRef to_int8(Emitter *emitter, LLVMValueRef value, LLVMTypeRef type) {
-  LLVMValueRef ones = math_add(emitter, math_clamp(emitter, value, -SCALE_STEPS, SCALE_STEPS), math_number(emitter, value, 0x1.8p23));
+static LLVMValueRef to_whole(Emitter *emitter, LLVMValueRef value, int steps, LLVMTypeRef type) {
+  LLVMValueRef ones = math_add(emitter, math_clamp(emitter, value, -steps, steps), math_number(emitter, value, 0x1.8p23));
   return LLVMBuildTrunc(emitter->builder, math_bits(emitter, ones), type, "");
 }
 
@@ -312,7 +313,7 @@ static LLVMValueRef to_memory(Emitter *emitter, BufferId buffer, bool is_vector,
   if (is_vector) memory_type = emit_vector_type(emitter, memory_type);
   PackedFormat format = emitter->kernel->buffers[buffer].format;
   if (format == PACKED_BF16) return to_bf16(emitter, value, memory_type);
-  if (format == PACKED_INT8) return to_int8(emitter, value, memory_type);
+  if (packed_steps[format]) return to_whole(emitter, value, packed_steps[format], memory_type);
   if (type == TYPE_REAL) return value;
   if (type == TYPE_INT) return LLVMBuildTrunc(emitter->builder, value, memory_type, "");
   return LLVMBuildZExt(emitter->builder, value, memory_type, "");

@@ -147,6 +147,7 @@ bool emit_has_strands(const Emitter *emitter, const Statement *reduce); /* cheap
 int emit_outputs_together(const Emitter *emitter, const Statement *loop);
 void emit_outputs(Emitter *emitter, const Statement *loop, LLVMValueRef first, int count);
 void emit_tile(Emitter *emitter, const Statement *statement);
+void emit_keep_apart(const Codegen *codegen, LLVMValueRef function); /* it is called, and not copied to where it is */
 
 /* ---- math.c: `x` (and `y`) float or a vector of it */
 LLVMValueRef emit_exp(Emitter *emitter, LLVMValueRef x);

@@ -21,7 +21,7 @@ LLVMTypeRef emit_memory_type(const Emitter *emitter, Type type) {
 LLVMTypeRef emit_element_type(const Emitter *emitter, BufferId id) {
   const Buffer *buffer = &emitter->kernel->buffers[id];
   if (buffer->format == PACKED_F32) return emit_memory_type(emitter, buffer->type);
-  return buffer->format == PACKED_BF16 ? emitter->codegen->type_i16 : emitter->codegen->type_i8;
+  return buffer->format == PACKED_INT8 ? emitter->codegen->type_i8 : emitter->codegen->type_i16;
 }
 
 LLVMValueRef emit_constant(const Emitter *emitter, int64_t value) {

@@ -147,7 +147,7 @@ static int place_slots(SizeProgram *program, bool is_private, int base, int *off
     for (int b = 0; b < kernel->buffer_count; b++) {
       const Buffer *buffer = &kernel->buffers[b];
       if (buffer->home != HOME_WORKSPACE || buffer->slot != slot || buffer->is_private != is_private) continue;
-      int bytes = size_elements_value(program, element_bytes(buffer->type), buffer->rank, buffer->shape, buffer->is_folded);
+      int bytes = size_elements_value(program, buffer_element_bytes(buffer), buffer->rank, buffer->shape, buffer->is_folded);
       size = size == NONE ? bytes : size_step_value(program, STEP_MAX, size, bytes);
     }
     if (size == NONE) continue;

@@ -118,7 +118,19 @@ static void create_types(Codegen *codegen, LLVMTargetMachineRef machine) {
   codegen->type_ptr = LLVMPointerTypeInContext(codegen->context, 0);
 }
 
-/* The assembly of `void probe(ptr p)`: a fused multiply-add of 16 floats in memory. */
+/* Sums of two products each, of 16-bit integers. */
+static void probe_dots(Codegen *codegen, LLVMBuilderRef builder, LLVMValueRef address) {
+  LLVMTypeRef numbers = LLVMVectorType(codegen->type_i16, 32), wide = LLVMVectorType(codegen->type_i32, 32);
+  LLVMValueRef loaded = LLVMBuildSExt(builder, LLVMBuildLoad2(builder, numbers, address, ""), wide, ""), half[2];
+  LLVMValueRef products = LLVMBuildMul(builder, loaded, loaded, ""), places[16];
+  for (unsigned odd = 0; odd < 2; odd++) {
+    for (unsigned n = 0; n < 16; n++) places[n] = LLVMConstInt(codegen->type_i32, 2 * n + odd, false);
+    half[odd] = LLVMBuildShuffleVector(builder, products, LLVMGetPoison(wide), LLVMConstVector(places, 16), "");
+  }
+  LLVMBuildStore(builder, LLVMBuildAdd(builder, half[0], half[1], ""), address);
+}
+
+/* The assembly of `void probe(ptr p)`: a fused multiply-add of 16 floats in memory, and sums of products of 16-bit integers. */
 static const char *probe_assembly(Codegen *codegen) {
   codegen->machine.lanes = 16; /* so that the function asks for the widest registers */
   codegen->module = LLVMModuleCreateWithNameInContext("probe", codegen->context);
@@ -134,6 +146,7 @@ static const char *probe_assembly(Codegen *codegen) {
   LLVMValueRef arguments[] = {loaded, loaded, loaded};
   LLVMValueRef result = LLVMBuildCall2(builder, LLVMGlobalGetValueType(fma), fma, arguments, 3, "");
   LLVMBuildStore(builder, result, LLVMGetParam(function, 0));
+  probe_dots(codegen, builder, LLVMGetParam(function, 0));
   LLVMBuildRetVoid(builder);
   LLVMDisposeBuilder(builder);
 
@@ -149,6 +162,13 @@ static const char *probe_assembly(Codegen *codegen) {
   LLVMDisposeModule(codegen->module);
   codegen->module = NULL;
   return text;
+}
+
+/* One instruction does it for as many as a register holds. */
+static bool finds_dots(const char *assembly, int lanes) {
+  const char *dots = strstr(assembly, "pmaddwd");
+  const char *registers = lanes == 16 ? "zmm" : lanes == 8 ? "ymm" : "xmm", *found = dots ? strstr(dots, registers) : NULL;
+  return found && found < dots + strcspn(dots, "\n");
 }
 
 static int cache_bytes(int name, int otherwise) {
@@ -180,6 +200,7 @@ static Machine probe_machine(Codegen *codegen, bool is_here) {
     machine.tile_rows = 8;
     machine.tile_vectors = 3;
   }
+  machine.has_dots = finds_dots(assembly, machine.lanes);
   machine.last_cache_bytes = 32 << 20;
   if (is_here) {
     machine.l1_bytes = cache_bytes(_SC_LEVEL1_DCACHE_SIZE, machine.l1_bytes);

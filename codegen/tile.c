@@ -9,6 +9,7 @@
  * cost a tenth of the bandwidth of memory.
  */
 #include "codegen/flow.h"
+#include "codegen/tile_dots.h"
 
 enum {
   K_UNROLL = 4,
@@ -26,6 +27,7 @@ typedef struct Tile {
   LLVMValueRef a[MOST_ROWS], b;    /* of the first element; of A one, or one for each row in place */
   LLVMValueRef packed, is_packed;  /* the panel of B that was packed once, and whether it is there; NULL: there are none */
   PackedFormat b_format, packed_format; /* of the elements in memory */
+  LLVMValueRef row_scales;         /* of rows of whole numbers, the first; NULL: they are none */
   LLVMValueRef scales;             /* of the panel that was packed once, in int8: the first, for the first column; NULL: there are none */
   LLVMValueRef a_stride, b_stride; /* from one k to the next */
   LLVMValueRef row0, column0, row_limit, column_limit;
@@ -205,6 +207,11 @@ enum { FIRST_POINTER = 4, MOST_ARGUMENTS = FIRST_POINTER + MOST_ROWS + 2 };
 /* Of the function of a tile, behind the pointers to A. */
 static unsigned further_arguments(const Tile *tile) { return has_wide_steps(tile) + (tile->b_format == PACKED_INT8); }
 
+void emit_keep_apart(const Codegen *codegen, LLVMValueRef function) {
+  unsigned kind = LLVMGetEnumAttributeKindForName("noinline", 8);
+  LLVMAddAttributeAtIndex(function, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, LLVMCreateEnumAttribute(codegen->context, kind, 0));
+}
+
 /* The function `void tile_RxV(b, depth, out, pitch, a.., [stride of a], [scales])`: sums of products of one tile; there is one of each shape for a processor. */
 static LLVMValueRef tile_function(Tile *caller) {
   Codegen *codegen = caller->emitter->codegen;
@@ -219,9 +226,7 @@ static LLVMValueRef tile_function(Tile *caller) {
   if (has_wide_steps(caller)) types[FIRST_POINTER + pointers] = codegen->type_i64;
   if (caller->b_format == PACKED_INT8) types[count - 1] = codegen->type_ptr;
   function = codegen_add_function(codegen, name, LLVMFunctionType(codegen->type_void, types, count, false), LLVMInternalLinkage);
-  unsigned noinline_kind = LLVMGetEnumAttributeKindForName("noinline", 8);
-  LLVMAddAttributeAtIndex(function, (LLVMAttributeIndex)LLVMAttributeFunctionIndex,
-                          LLVMCreateEnumAttribute(codegen->context, noinline_kind, 0));
+  emit_keep_apart(codegen, function);
   Emitter emitter = *caller->emitter;
   emitter.function = function;
   emitter.debug = NULL;
@@ -247,8 +252,23 @@ static LLVMValueRef tile_function(Tile *caller) {
   return function;
 }
 
+/* The first `rows` rows of a tile of whole numbers. */
+static void call_dots(const Tile *tile, int rows) {
+  Emitter *emitter = tile->emitter;
+  const Statement *statement = tile->statement;
+  DotTile dots = {rows, tile->vectors, tile->adds, {
+      [DOT_B] = tile->b, [DOT_SCALES] = tile->scales, [DOT_A] = tile->a[0], [DOT_A_STRIDE] = tile->a_stride,
+      [DOT_ROW_SCALES] = tile->row_scales, [DOT_ROW_SCALE_STRIDE] = emitter->strides[statement->row_scale_buffer][statement->row_scale_rank - 2],
+      [DOT_DEPTH] = emit_scalar(emitter, statement->depth), [DOT_OUT] = tile->out, [DOT_PITCH] = tile->pitch}};
+  emit_dots(emitter, &dots);
+}
+
 /* The first `rows` rows of the tile. */
 static void call_tile(const Tile *whole, int rows) {
+  if (whole->row_scales) {
+    call_dots(whole, rows);
+    return;
+  }
   Tile part = *whole, *tile = &part;
   Emitter *emitter = tile->emitter;
   tile->rows = rows;
@@ -376,6 +396,13 @@ static void find_rows(Tile *tile) {
     tile->a_stride = emitter->strides[statement->a_buffer][statement->a_depth_axis];
     return;
   }
+  if (statement->row_scale_buffer != NONE) { /* there are rows for whole tiles */
+    emitter->indices[statement->row_index] = tile->row0;
+    tile->a[0] = emit_uniform_address(emitter, statement->a_buffer, statement->a_indices);
+    tile->a_stride = emitter->strides[statement->a_buffer][statement->a_rank - 2];
+    tile->row_scales = emit_uniform_address(emitter, statement->row_scale_buffer, statement->row_scale_indices);
+    return;
+  }
   LLVMTypeRef i64 = emitter->codegen->type_i64;
   LLVMValueRef last = LLVMBuildNSWSub(emitter->builder, tile->row_limit, emit_constant(emitter, 1), "");
   for (int r = 0; r < tile->rows; r++) {
@@ -392,6 +419,7 @@ static void find_panel(Tile *tile) {
   const Statement *statement = tile->statement;
   tile->b = emit_uniform_address(emitter, statement->b_buffer, statement->b_indices);
   tile->b_stride = emitter->strides[statement->b_buffer][statement->b_rank - 2];
+  if (statement->scale_buffer != NONE) tile->scales = emit_uniform_address(emitter, statement->scale_buffer, statement->scale_indices);
   if (statement->packed_buffer == NONE) return;
   LLVMValueRef base = emitter->bases[statement->packed_buffer];
   LLVMValueRef is_given = LLVMBuildICmp(emitter->builder, LLVMIntNE, base, LLVMConstNull(LLVMTypeOf(base)), "");
@@ -403,7 +431,6 @@ static void find_panel(Tile *tile) {
   }
   tile->packed = packed;
   tile->is_packed = is_given;
-  if (statement->scale_buffer != NONE) tile->scales = emit_uniform_address(emitter, statement->scale_buffer, statement->scale_indices);
 }
 
 /* ---- without a way through memory */

@@ -357,7 +357,7 @@ static void print_packed(const Explainer *explainer) {
   }
   if (!elements) return;
   fprintf(explainer->stream, "\nparameters of products, packed once for many calls: ");
-  for (int n = 0; n < PACKED_FORMAT_COUNT; n++) {
+  for (int n = PACKED_F32; n <= PACKED_INT8; n++) {
     Buffer kept = {.format = (PackedFormat)n};
     print_size(explainer, elements * buffer_element_bytes(&kept) + (n == PACKED_INT8 ? 2 * scales : 0), (PackedFormat)n);
   }

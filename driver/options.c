@@ -249,7 +249,7 @@ static bool store_scan(Call *call, const char *how) {
 }
 
 static bool store_packed(Options *options, const char *type) {
-  for (int n = 0; n < PACKED_FORMAT_COUNT; n++) {
+  for (int n = PACKED_F32; n <= PACKED_INT8; n++) {
     options->pipeline.packed_format = (PackedFormat)n;
     if (strcmp(type, packed_format_names[n]) == 0) return true;
   }

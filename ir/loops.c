@@ -1,7 +1,8 @@
 /* loops.c - building kernels. */
 #include "ir/loops.h"
 
-const char *const packed_format_names[PACKED_FORMAT_COUNT] = {"f32", "bf16", "int8"};
+const char *const packed_format_names[PACKED_FORMAT_COUNT] = {"f32", "bf16", "int8", "int16"};
+const int packed_steps[PACKED_FORMAT_COUNT] = {[PACKED_INT8] = 127, [PACKED_INT16] = 32767};
 const char *const home_names[HOME_COUNT] = {"workspace",          "parameter",      "input",         "state",     "output",
                                             "objective",          "cotangent",      "carry_in",      "carry_out", "final_state",
                                             "history",            "parameter_gradient", "input_gradient", "state_gradient", "packed"};
@@ -66,6 +67,7 @@ Statement *statement_create(Kernel *kernel, StatementKind kind) {
   statement->kind = kind;
   statement->index = statement->local = statement->buffer = statement->ahead_index = NONE;
   statement->row_index = statement->column_index = statement->a_buffer = statement->b_buffer = statement->packed_buffer = statement->scale_buffer = NONE;
+  statement->row_scale_buffer = NONE;
   return statement;
 }
 
@@ -80,7 +82,7 @@ Statement *statement_loop(Kernel *kernel, LoopKind kind, IndexId index, const Ex
 }
 
 int64_t buffer_element_bytes(const Buffer *buffer) {
-  static const int64_t bytes[PACKED_FORMAT_COUNT] = {[PACKED_F32] = 4, [PACKED_BF16] = 2, [PACKED_INT8] = 1};
+  static const int64_t bytes[PACKED_FORMAT_COUNT] = {[PACKED_F32] = 4, [PACKED_BF16] = 2, [PACKED_INT8] = 1, [PACKED_INT16] = 2};
   return buffer->type == TYPE_BOOL ? 1 : bytes[buffer->format];
 }
 

@@ -35,15 +35,17 @@ typedef enum {
 } BufferHome;
 extern const char *const home_names[HOME_COUNT];
 
-/* How real numbers are kept in what is packed. */
+/* How real numbers are kept in memory. */
 typedef enum {
   PACKED_F32,
   PACKED_BF16, /* the upper half of a float32, rounded to nearest */
   PACKED_INT8, /* whole numbers from -127 to 127, rounded to nearest: real numbers together with scales of another buffer */
+  PACKED_INT16, /* likewise from -32767 to 32767: rows that are multiplied by int8 */
   PACKED_FORMAT_COUNT
 } PackedFormat;
-extern const char *const packed_format_names[PACKED_FORMAT_COUNT]; /* "f32", "bf16", "int8" */
-enum { SCALE_TERMS = 32, SCALE_STEPS = 127 }; /* terms that share a scale, and the number that the largest of them becomes */
+extern const char *const packed_format_names[PACKED_FORMAT_COUNT]; /* "f32", "bf16", "int8", "int16" */
+extern const int packed_steps[PACKED_FORMAT_COUNT]; /* the largest of whole numbers; 0: others are kept */
+enum { SCALE_TERMS = 32 }; /* that share a scale: the largest of them becomes the largest whole number */
 
 /* Row-major over `order`: order[0] is the outermost axis in memory. An axis of extent 0 symbol NONE, constant 0 never occurs. */
 typedef struct Buffer {
@@ -54,7 +56,7 @@ typedef struct Buffer {
   int *order;       /* permutation of 0..rank-1; a workspace buffer may be laid out in another order than its axes */
   bool *is_folded;  /* by axis: only one position is kept (stride 0), as all uses are at the current one */
   bool is_private;  /* workspace: every thread has one of its own */
-  PackedFormat format; /* packed ones and real only; others are PACKED_F32 */
+  PackedFormat format; /* packed, or int16 in the workspace, and real; all others are PACKED_F32 */
   bool has_turns;   /* parameters and their gradients: axis 0 selects the pointer */
   BufferHome home;
   int slot;
@@ -147,11 +149,16 @@ struct Statement {
   BufferId packed_buffer;
   int packed_rank;
   const Expr **packed_indices;
-  /* Of packed int8: [.., SCALE_TERMS of the depth, column], at the first terms and columns; each multiplies the sum over its terms. The depth at which
+  /* Of panels in int8: [.., SCALE_TERMS of the depth, column], at the first terms and columns; each multiplies the sum over its terms. The depth at which
    * to start is a multiple of SCALE_TERMS. NONE: there are none. */
   BufferId scale_buffer;
   int scale_rank;
   const Expr **scale_indices;
+  /* Of rows in place in int16: [.., row, SCALE_TERMS of the depth]. B is then in int8, two terms of a column side by side: [.., depth / 2, column * 2],
+   * and sums of products of whole numbers are added up in 32 bits. Rows are there up to a multiple of tile_rows. NONE: there are none. */
+  BufferId row_scale_buffer;
+  int row_scale_rank;
+  const Expr **row_scale_indices;
 };
 
 typedef enum { ENTRY_FORWARD, ENTRY_OBJECTIVE, ENTRY_GRADIENT, ENTRY_INITIAL, ENTRY_PACK, ENTRY_COUNT } EntryKind;

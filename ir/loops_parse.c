@@ -188,6 +188,7 @@ static Statement *parse_tile(KernelParser *parser) {
   tile->has_rows_in_place = reader_accept(reader, "rows");
   tile->a_indices = parse_place(parser, &tile->a_buffer, &tile->a_rank);
   tile->a_depth_axis = tile->a_rank - 2;
+  if (tile->has_rows_in_place && reader_accept(reader, "scaled")) tile->row_scale_indices = parse_place(parser, &tile->row_scale_buffer, &tile->row_scale_rank);
   if (!tile->has_rows_in_place && reader_accept(reader, "axis")) tile->a_depth_axis = reader_count(reader);
   reader_expect(reader, "right");
   tile->b_indices = parse_place(parser, &tile->b_buffer, &tile->b_rank);

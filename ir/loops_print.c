@@ -62,6 +62,7 @@ static void add_exprs(ExprPrinter *exprs, const Statement *statement) {
   for (int n = 0; n < statement->b_rank; n++) expr_printer_add(exprs, statement->b_indices[n]);
   for (int n = 0; n < statement->packed_rank; n++) expr_printer_add(exprs, statement->packed_indices[n]);
   for (int n = 0; n < statement->scale_rank; n++) expr_printer_add(exprs, statement->scale_indices[n]);
+  for (int n = 0; n < statement->row_scale_rank; n++) expr_printer_add(exprs, statement->row_scale_indices[n]);
 }
 
 static void print_loop(const Printer *printer, ExprPrinter *exprs, const Statement *loop, int indent) {
@@ -116,6 +117,10 @@ static void print_tile(const Printer *printer, ExprPrinter *exprs, const Stateme
   text_format(text, "\n%*sleft %s", indent + 2, "", tile->has_rows_in_place ? "rows " : "");
   expr_printer_access(exprs, tile->a_buffer, tile->a_rank, tile->a_indices, NULL, NULL);
   if (!tile->has_rows_in_place && tile->a_depth_axis != tile->a_rank - 2) text_format(text, " axis %d", tile->a_depth_axis);
+  if (tile->row_scale_buffer != NONE) {
+    text_add(text, " scaled ");
+    expr_printer_access(exprs, tile->row_scale_buffer, tile->row_scale_rank, tile->row_scale_indices, NULL, NULL);
+  }
   text_format(text, "\n%*sright ", indent + 2, "");
   expr_printer_access(exprs, tile->b_buffer, tile->b_rank, tile->b_indices, NULL, NULL);
   if (tile->packed_buffer != NONE) {

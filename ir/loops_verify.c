@@ -197,12 +197,19 @@ static void check_operand(Verifier *verifier, BufferId id, int rank, const Expr 
   if (rank < 2) fail(verifier, "'%s' has %d axes, a factor of a tile has at least 2", buffer->name, rank);
 }
 
-/* Panels in int8 have scales, and no others do. */
+static bool has_format(const Verifier *verifier, BufferId id, PackedFormat format) {
+  return id != NONE && id >= 0 && id < verifier->kernel->buffer_count && verifier->kernel->buffers[id].format == format;
+}
+
+/* Panels in int8 have scales, and no others do; rows in int16 likewise. */
 static void check_scales(Verifier *verifier, const Statement *tile) {
   if (verifier->message) return;
-  bool is_int8 = tile->packed_buffer != NONE && verifier->kernel->buffers[tile->packed_buffer].format == PACKED_INT8;
-  if (is_int8 != (tile->scale_buffer != NONE)) fail(verifier, is_int8 ? "packed panels in int8 without scales" : "scales without packed panels in int8");
-  else if (is_int8) check_operand(verifier, tile->scale_buffer, tile->scale_rank, tile->scale_indices, true);
+  bool is_int8 = has_format(verifier, tile->b_buffer, PACKED_INT8), is_int16 = has_format(verifier, tile->a_buffer, PACKED_INT16);
+  bool has_scaled = is_int8 || has_format(verifier, tile->packed_buffer, PACKED_INT8);
+  if (has_scaled != (tile->scale_buffer != NONE)) fail(verifier, has_scaled ? "panels in int8 without scales" : "scales without panels in int8");
+  if (is_int8 != is_int16) fail(verifier, is_int8 ? "panels in int8 for rows that are not in int16" : "rows in int16 for panels that are not in int8");
+  if (is_int16 != (tile->row_scale_buffer != NONE)) fail(verifier, is_int16 ? "rows in int16 without scales" : "scales without rows in int16");
+  if (has_scaled) check_operand(verifier, tile->scale_buffer, tile->scale_rank, tile->scale_indices, true);
 }
 
 static void check_tile(Verifier *verifier, const Statement *tile) {
@@ -226,6 +233,7 @@ static void check_tile(Verifier *verifier, const Statement *tile) {
   }
   if (!bind_index(verifier, tile->row_index)) return;
   if (tile->has_rows_in_place) check_operand(verifier, tile->a_buffer, tile->a_rank, tile->a_indices, false);
+  if (tile->row_scale_buffer != NONE) check_operand(verifier, tile->row_scale_buffer, tile->row_scale_rank, tile->row_scale_indices, true);
   if (!bind_index(verifier, tile->column_index)) return;
   check_place(verifier, tile->buffer, tile->rank, tile->indices, true);
   if (!verifier->message && verifier->kernel->buffers[tile->buffer].type != TYPE_REAL)
@@ -293,7 +301,8 @@ static const char *check_buffer(const Kernel *kernel, const Buffer *buffer) {
   bool may_have_turns = buffer->home == HOME_PARAMETER || buffer->home == HOME_PARAMETER_GRADIENT;
   if (buffer->has_turns && (!may_have_turns || buffer->rank < 1)) return "has turns but is no parameter with an axis for them";
   if (buffer->is_private && buffer->home != HOME_WORKSPACE) return "is private to a thread but not of the workspace";
-  if (buffer->format != PACKED_F32 && (buffer->home != HOME_PACKED || buffer->type != TYPE_REAL)) return "is bf16 or int8 but not real and packed";
+  bool may_have_format = buffer->home == HOME_PACKED || (buffer->home == HOME_WORKSPACE && buffer->format == PACKED_INT16);
+  if (buffer->format != PACKED_F32 && (!may_have_format || buffer->type != TYPE_REAL)) return "has a format for numbers that are real and packed";
   for (const Buffer *other = kernel->buffers; other < buffer; other++) {
     bool is_shared = buffer->home == HOME_WORKSPACE && other->home == HOME_WORKSPACE && other->slot == buffer->slot;
     if (is_shared && other->is_private != buffer->is_private) return "shares its slot with one that is private";

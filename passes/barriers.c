@@ -49,6 +49,7 @@ static void touch_statement(TouchWalk *walk, const Statement *statement) {
   if (statement->kind != STATEMENT_TILE) return;
   touch(walk, statement->a_buffer, IS_READ);
   touch(walk, statement->b_buffer, IS_READ);
+  if (statement->row_scale_buffer != NONE) touch(walk, statement->row_scale_buffer, IS_READ);
 }
 
 static void touch_block(TouchWalk *walk, const Statement *statement) {

@@ -49,6 +49,7 @@ static void touch_all(Planning *planning, const Statement *statement) {
   if (statement->kind == STATEMENT_TILE) {
     touch(planning, statement->a_buffer);
     touch(planning, statement->b_buffer);
+    if (statement->row_scale_buffer != NONE) touch(planning, statement->row_scale_buffer);
   }
 }
 
@@ -179,6 +180,7 @@ static void mark_statements(const Statement *statement, bool *is_loaded) {
       if (parts[n]) expr_visit(parts[n], mark_loaded, is_loaded);
     for (int n = 0; n < statement->rank; n++) expr_visit(statement->indices[n], mark_loaded, is_loaded);
     if (statement->kind == STATEMENT_TILE) is_loaded[statement->a_buffer] = is_loaded[statement->b_buffer] = true;
+    if (statement->row_scale_buffer != NONE) is_loaded[statement->row_scale_buffer] = true;
     mark_statements(statement->body, is_loaded);
     mark_statements(statement->otherwise, is_loaded);
   }

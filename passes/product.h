@@ -30,9 +30,15 @@ typedef struct Product {
   BufferId scales;      /* theirs, where they are kept in 8 bits, or NONE */
   struct ReportEntry *report; /* NULL: none wanted */
   BufferId widened;     /* then: of each thread, one of the panels for one pass as it was */
+  bool has_dots;        /* or instead: they are multiplied by rows in 16 bits, */
+  BufferId kept_rows, row_scales; /* which a stage of their own fills */
   int turn_count;       /* axes before theirs: loops around that B depends on */
   IndexId turns[MOST_LOOPS];
 } Product;
+
+typedef struct Span {
+  const Expr *low, *high;
+} Span;
 
 /* ---- product_shape.c */
 IndexId product_axis(const Product *product, int axis); /* the index of an axis of the target */
@@ -55,8 +61,14 @@ const Expr **product_row_indices(const Product *product, const Expr *row);
 /* ceil(extent / by), with a symbol of the kernel's own where it is known at run time only. */
 Size product_panel_count(Lowering *lowering, const Expr *extent, int64_t by, const char *name);
 
-/* ---- product_scaled.c: panels of B in 8 bits, shaped [turns.., outer columns.., panel, term, column of the tile] */
+/* ---- product_scaled.c: panels of B in 8 bits */
 void product_scaled_buffers(Product *product, Kernel *pack, int slot);
+/* What is largest in magnitude in the terms from low to high, into a local; infinite where something is not finite. */
+Statement *product_largest(const Product *product, LocalId local, IndexId term, const Span *terms, const Expr *value, bool is_vector);
+/* The first of the terms that share scale `group`, and the end of those below `depth`. */
+Span product_scale_terms(const Lowering *lowering, const Expr *group, const Expr *depth);
+/* The terms in terms of their number, by index. */
+void product_number_terms(const Product *product, const Expr *term, const Expr **by);
 /* Of the kernel that packs: fills panels and scales. */
 Statement *product_fill_scaled(Product *product, BufferId panels, BufferId scales);
 /* The first element of them, or of their scales, for a tile whose terms begin at pass `pass` (NONE: there is one only). */
@@ -64,6 +76,10 @@ const Expr **product_scaled_place(const Product *product, IndexId column_panel, 
 /* Rows are so many that the panel is widened for all of them; of `work`, which multiplies by product->widened, after that. */
 const Expr *product_widens(const Product *product);
 Statement *product_widen(Product *product, IndexId column_panel, IndexId pass, const Expr *depth, Statement *work);
+
+/* ---- product_dots.c: rows of A in 16 bits, for panels of B in 8 */
+Statement *product_keep_rows(Product *product);
+void product_place_dots(const Product *product, Statement *tile, IndexId column_panel, IndexId pass);
 
 /* ---- lower_product.c: whether it is one; then factors and axes are known. No part of the guard may be left around it. */
 bool product_recognise(Product *product);
@@ -75,10 +91,6 @@ void product_pack(Product *product, const Expr *condition);
 Statement *product_pack_columns(Product *product);
 /* Finds out whether the panels of B can be kept from call to call, and makes what fills them. */
 void product_pack_once(Product *product);
-
-typedef struct Span {
-  const Expr *low, *high;
-} Span;
 
 /* Maps to be done on each block of a product: by loop of theirs, the axis of the product's target. */
 typedef struct ProductMaps {

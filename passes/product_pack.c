@@ -288,16 +288,20 @@ void product_pack_once(Product *product) {
 
 void product_pack(Product *product, const Expr *condition) {
   Lowering *lowering = product->lowering;
-  const Expr *needed = product->packed == NONE ? NULL : expr_unary(lowering->arena, OP_NOT, expr_given(lowering->arena, product->packed));
+  const Expr *given = product->packed == NONE ? NULL : expr_given(lowering->arena, product->packed);
+  const Expr *needed = given ? expr_unary(lowering->arena, OP_NOT, given) : NULL;
   place_packing(product, product->b, product_pack_columns(product), condition, needed);
+  if (product->has_dots) place_packing(product, product->a, product_keep_rows(product), NULL, given);
   if (product->rows_in_place) return;
+  if (!product->has_dots && condition && given) condition = expr_binary(lowering->arena, OP_OR, condition, given); /* few rows too, then */
+  if (!product->has_dots) needed = NULL;
   if (has_terms_in_lanes(product)) {
-    place_packing(product, product->a, copy_rows(product), condition, NULL);
+    place_packing(product, product->a, copy_rows(product), condition, needed);
     return;
   }
   int outer_rows = product_outer_rows(product);
   product->a_panels = panel_buffer(product, "a", outer_rows, product->rows, product->row_panels, product->tile_rows, NONE);
   Statement *a = pack(product, product->a_panels, outer_rows, product->rows, product->row_panels, product->tile_rows, product->row_extent,
                       product->a, true);
-  place_packing(product, product->a, a, condition, NULL);
+  place_packing(product, product->a, a, condition, needed);
 }

@@ -63,7 +63,7 @@ static void place_columns(const Product *product, Statement *tile, const PassPla
   tile->b_indices[at++] = expr_index(arena, place->column_panel);
   while (at < tile->b_rank) tile->b_indices[at++] = integer(lowering, 0);
   tile->b_indices[at - 2] = place->start;
-  if (product->packed == NONE) return;
+  if (product->packed == NONE || product->has_dots) return;
   tile->packed_buffer = product->packed;
   tile->packed_rank = lowering->kernel->buffers[product->packed].rank;
   if (product->scales != NONE) {
@@ -87,7 +87,10 @@ static void place_widened(const Product *product, Statement *tile) {
   tile->b_indices[0] = tile->b_indices[1] = integer(lowering, 0);
 }
 
-static Statement *tile(Product *product, const PassPlace *place, bool is_widened, const Expr *value, const Expr *const *target_indices, IndexId row,
+/* How a tile gets its factors. */
+typedef enum { TILE_PANELS, TILE_WIDENED, TILE_DOTS } TileKind;
+
+static Statement *tile(Product *product, const PassPlace *place, TileKind kind, const Expr *value, const Expr *const *target_indices, IndexId row,
                        IndexId column) {
   Lowering *lowering = product->lowering;
   Arena *arena = lowering->arena;
@@ -106,15 +109,25 @@ static Statement *tile(Product *product, const PassPlace *place, bool is_widened
   statement->rank = product->unit->rank;
   statement->indices = arena_copy(arena, target_indices, sizeof *target_indices * (size_t)product->unit->rank);
   statement->value = value;
+  if (kind == TILE_DOTS) {
+    product_place_dots(product, statement, place->column_panel, place->pass);
+    return statement;
+  }
   if (product->rows_in_place)
     place_rows(product, statement, place->start);
   else
     place_row_panel(product, statement, place->row_panel, place->start);
-  if (is_widened)
+  if (kind == TILE_WIDENED)
     place_widened(product, statement);
   else
     place_columns(product, statement, place);
   return statement;
+}
+
+static Statement *row_panels(Product *product, const PassPlace *place, TileKind kind, const Span *rows, const Expr *value, const Expr *const *indices,
+                             IndexId row, IndexId column) {
+  Statement *work = tile(product, place, kind, value, indices, row, column);
+  return statement_loop(product->lowering->kernel, LOOP_SEQUENTIAL, place->row_panel, rows->low, rows->high, work);
 }
 
 /* Some row tiles against some column panels, pass after pass over the depth: what a pass needs of A stays in the cache for all
@@ -146,13 +159,13 @@ static Statement *tiles(Product *product, const Span *rows, const Span *columns,
   }
   IndexId panel = kernel_add_index(kernel, "row_panel", size_constant(0), product->row_panels);
   PassPlace place = {panel, column_panel, pass, start, depth};
-  Statement *work = tile(product, &place, false, value, indices, row, column);
-  work = statement_loop(kernel, LOOP_SEQUENTIAL, panel, rows->low, rows->high, work);
-  const Expr *widens = product->scales == NONE ? expr_boolean(arena, false) : product_widens(product);
-  if (!expr_is_boolean(widens, false)) {
-    Statement *wide = tile(product, &place, true, value, indices, row, column);
-    wide = statement_loop(kernel, LOOP_SEQUENTIAL, panel, rows->low, rows->high, wide);
-    work = statement_if(kernel, widens, product_widen(product, column_panel, pass, depth, wide), work);
+  Statement *work = row_panels(product, &place, TILE_PANELS, rows, value, indices, row, column);
+  if (product->scales != NONE && product->has_dots) {
+    const Expr *is_alone = expr_unary(arena, OP_NOT, expr_given(arena, product->packed));
+    work = statement_if(kernel, is_alone, work, row_panels(product, &place, TILE_DOTS, rows, value, indices, row, column));
+  } else if (product->scales != NONE && !expr_is_boolean(product_widens(product), false)) {
+    Statement *wide = row_panels(product, &place, TILE_WIDENED, rows, value, indices, row, column);
+    work = statement_if(kernel, product_widens(product), product_widen(product, column_panel, pass, depth, wide), work);
   }
   bool is_bound = columns->low->op == OP_INDEX && columns->low->id == column_panel; /* by a loop around */
   if (!is_bound) work = statement_loop(kernel, LOOP_SEQUENTIAL, column_panel, columns->low, columns->high, work);
