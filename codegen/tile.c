@@ -212,7 +212,8 @@ void emit_keep_apart(const Codegen *codegen, LLVMValueRef function) {
   LLVMAddAttributeAtIndex(function, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, LLVMCreateEnumAttribute(codegen->context, kind, 0));
 }
 
-/* The function `void tile_RxV(b, depth, out, pitch, a.., [stride of a], [scales])`: sums of products of one tile; there is one of each shape for a processor. */
+/* The function `void tile_RxV(b, depth, out, pitch, a.., [stride of a], [scales])`: sums of products of one tile; there is one of each shape for a
+ * processor. */
 static LLVMValueRef tile_function(Tile *caller) {
   Codegen *codegen = caller->emitter->codegen;
   const char *left = caller->statement->has_rows_in_place ? "rows" : has_wide_steps(caller) ? "wide" : "tile";

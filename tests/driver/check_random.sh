@@ -63,3 +63,15 @@ expect 2 "$SEQC" --check nothing.seq
 says 'there is no model and no layer in this file'
 expect 1 "$SEQC" --check model.seq --layer other
 says "there is no layer 'other' in this file"
+
+# parameters that are rounded when they are packed are no part of the equations: what is compared packs nothing
+cat >rounded.seq <<'MODEL'
+model rounded(x[T, D]) -> y[T, D] {
+  const D = 64
+  param w[D, D] = uniform(-1, 1)
+  y[t,j] = sum[d](w[d,j] * x[t,d])
+}
+MODEL
+for form in f32 bf16 int8; do
+  expect 0 "$SEQC" --check rounded.seq --packed=$form
+done
