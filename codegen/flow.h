@@ -38,4 +38,9 @@ void branch_begin(Emitter *emitter, BranchFlow *branch, LLVMValueRef condition);
 void branch_else(Emitter *emitter, BranchFlow *branch); /* may be left out */
 void branch_end(Emitter *emitter, BranchFlow *branch);
 
+/* statements.c: where the last full vector of a range ends. */
+LLVMValueRef emit_tail(Emitter *emitter, LLVMValueRef low, LLVMValueRef high);
+/* transpose.c: what can be done of the loop in squares that are turned in registers; returns where the rest begins. */
+LLVMValueRef emit_transposed(Emitter *emitter, const Statement *outer, LLVMValueRef low, LLVMValueRef high);
+
 #endif

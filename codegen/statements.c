@@ -201,7 +201,7 @@ static void emit_full_vectors(Emitter *emitter, const Statement *statement, LLVM
 }
 
 /* Where the last full vector ends. */
-static LLVMValueRef emit_tail(Emitter *emitter, LLVMValueRef low, LLVMValueRef high) {
+LLVMValueRef emit_tail(Emitter *emitter, LLVMValueRef low, LLVMValueRef high) {
   LLVMTypeRef i64 = emitter->codegen->type_i64;
   LLVMValueRef count = LLVMBuildNSWSub(emitter->builder, high, low, "");
   count = emit_intrinsic(emitter, "llvm.smax", 1, &i64, 2, (LLVMValueRef[]){count, emit_constant(emitter, 0)});
@@ -266,7 +266,8 @@ static void emit_sequential_loop(Emitter *emitter, const Statement *statement) {
     emitter->indices[statement->index] = low;
     emit_block(emitter, statement->body);
   } else {
-    emit_counted_loop(emitter, statement, low, emit_scalar(emitter, statement->high), NULL);
+    LLVMValueRef high = emit_scalar(emitter, statement->high);
+    emit_counted_loop(emitter, statement, emit_transposed(emitter, statement, low, high), high, NULL);
   }
 }
 
