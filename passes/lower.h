@@ -258,7 +258,7 @@ Statement *reduction_of(Lowering *lowering, const Unit *unit, LocalId local, con
 void plan_sweeps(Lowering *lowering, const ScheduleNode *schedule);
 /* plan_band.c: after plan_sweeps; puts the equations of a band side by side. */
 ScheduleNode *plan_bands(Lowering *lowering, ScheduleNode *schedule);
-/* A reduction of a row of something, so that it needs no other than its own. */
+/* row_reads.c: a reduction of a row of something, so that it needs no other than its own. */
 bool is_row_reduction(const Program *program, int equation);
 /* lower_band.c: all equations of the band that begins with this node. */
 void lower_band(Lowering *lowering, const Band *band);

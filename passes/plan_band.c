@@ -12,6 +12,7 @@
  * and softmax do: then it comes from memory once.
  */
 #include "passes/band.h"
+#include "passes/row_reads.h"
 
 /* The tensors that an equation reads. */
 typedef struct Reads {
@@ -311,86 +312,7 @@ static bool find_shared(Plan *plan) {
 
 /* ---- rows that are read again ---------------------------------------------------------------------------------------- */
 
-enum { LONG_ROW = 64, PAGE_ELEMENTS = 1024 };
-
-typedef struct RowRead {
-  const Program *program;
-  const Equation *equation;
-  bool found;      /* a read that has all indices of the target, and more */
-  bool is_aligned; /* every read of `of` has the same indices as `of` is defined with, from the target */
-  TensorId of;
-} RowRead;
-
-static void find_row_read(void *context, const Expr *expr) {
-  RowRead *row = context;
-  if (expr->op != OP_READ) return;
-  const Equation *equation = row->equation;
-  int rank = row->program->tensors[equation->target].rank, used = 0;
-  bool is_reduced = false;
-  for (int n = 0; n < rank; n++)
-    for (int k = 0; k < expr->arg_count; k++)
-      if (expr_is_index(expr->args[k], equation->indices[n])) {
-        used++;
-        break;
-      }
-  for (int n = 0; n < equation->reduce_count; n++)
-    for (int k = 0; k < expr->arg_count; k++) {
-      Size extent = row->program->tensors[expr->id].shape[k];
-      is_reduced |= expr_is_index(expr->args[k], equation->reduce_indices[n]) && (extent.symbol != NONE || extent.constant >= LONG_ROW);
-    }
-  row->found |= used == rank && is_reduced;
-}
-
-bool is_row_reduction(const Program *program, int equation) {
-  const Equation *e = &program->equations[equation];
-  if (e->reduce == REDUCE_NONE || !program->tensors[e->target].rank) return false;
-  RowRead row = {.program = program, .equation = e};
-  expr_visit(e->body, find_row_read, &row);
-  return row.found;
-}
-
-static void find_alignment(void *context, const Expr *expr) {
-  RowRead *row = context;
-  if (expr->op != OP_READ || expr->id != row->of) return;
-  row->found = true;
-  row->is_aligned &= !expr->outside;
-  int rank = row->program->tensors[row->equation->target].rank;
-  for (int k = 0; k < expr->arg_count; k++) {
-    bool is_own = false;
-    for (int n = 0; n < rank; n++) is_own |= expr_is_index(expr->args[k], row->equation->indices[n]);
-    row->is_aligned &= is_own;
-  }
-}
-
-/* It reads what a row is reduced to, at its own row throughout. */
-static bool follows_row(const Plan *plan, int equation, TensorId reduced) {
-  RowRead row = {.program = plan->program, .equation = &plan->program->equations[equation], .is_aligned = true, .of = reduced};
-  equation_visit(row.equation, find_alignment, &row);
-  return row.found && row.is_aligned;
-}
-
-static void find_row_alignment(void *context, const Expr *expr) {
-  RowRead *row = context;
-  if (expr->op != OP_READ || expr->id != row->of) return;
-  const Equation *equation = row->equation;
-  int rank = row->program->tensors[equation->target].rank, own = 0, summed = 0;
-  for (int k = 0; k < expr->arg_count; k++) {
-    for (int n = 0; n < rank; n++) own += expr_is_index(expr->args[k], equation->indices[n]);
-    for (int n = 0; n < equation->reduce_count; n++) summed += expr_is_index(expr->args[k], equation->reduce_indices[n]);
-  }
-  row->found = true;
-  row->is_aligned &= !expr->outside && own == rank && own + summed == expr->arg_count;
-}
-
-/* It reduces rows of a map that only equations read, at its own row throughout. */
-static bool reduces_row(const Plan *plan, int equation, TensorId map) {
-  const Program *program = plan->program;
-  int definition = program->definition[map];
-  if (program->equations[definition].reduce != REDUCE_NONE || program_shows(program, map) || !is_row_reduction(program, equation)) return false;
-  RowRead row = {.program = program, .equation = &program->equations[equation], .is_aligned = true, .of = map};
-  equation_visit(row.equation, find_row_alignment, &row);
-  return row.found && row.is_aligned;
-}
+enum { PAGE_ELEMENTS = 1024 };
 
 static bool is_free(const Plan *plan, int equation) {
   return plan->position[equation] != NONE && plan->lowering->band_of[equation] == NONE && !plan->is_member[equation];
@@ -411,9 +333,9 @@ static void gather_row(Plan *plan, int first) {
       for (int m = 0; m < program->equation_count && !joins; m++) {
         if (!plan->is_member[m]) continue;
         TensorId other = program->equations[m].target; /* one number for each row is what ties them */
-        joins = (program->tensors[other].rank == rank && reads_tensor(plan, n, other) && follows_row(plan, n, other)) ||
-                (program->tensors[target].rank == rank && reads_tensor(plan, m, target) && follows_row(plan, m, target)) ||
-                (program->tensors[target].rank == rank && reads_tensor(plan, n, other) && reduces_row(plan, n, other));
+        joins = (program->tensors[other].rank == rank && reads_tensor(plan, n, other) && follows_row(plan->program, n, other)) ||
+                (program->tensors[target].rank == rank && reads_tensor(plan, m, target) && follows_row(plan->program, m, target)) ||
+                (program->tensors[target].rank == rank && reads_tensor(plan, n, other) && reduces_row(plan->program, n, other));
       }
       if (!joins) continue;
       plan->is_member[n] = true;
@@ -575,7 +497,7 @@ static bool maps_sum(const Plan *plan, int equation, int sum) {
   const Program *program = plan->program;
   const Equation *map = &program->equations[equation], *summed = &program->equations[sum];
   if (summed->reduce != REDUCE_SUM || plan->is_candidate[summed->target] || !reads_tensor(plan, equation, summed->target)) return false;
-  return program->tensors[map->target].rank == program->tensors[summed->target].rank && follows_row(plan, equation, summed->target);
+  return program->tensors[map->target].rank == program->tensors[summed->target].rank && follows_row(plan->program, equation, summed->target);
 }
 
 static bool joins_sums(const Plan *plan, int equation) {
