@@ -190,7 +190,8 @@ static bool emit_columns(Lowering *lowering, const Unit *unit, int count, const 
   Arena *arena = lowering->arena;
   const Expr *value = unit->value;
   int rows = band_row_axis(lowering, lowering->banding->number);
-  if (unit->equation->reduce != REDUCE_NONE || count < 2 || axes[count - 1] == rows || value->op != OP_SELECT || !expr_is_number(value->args[2], 0)) return false;
+  if (unit->equation->reduce != REDUCE_NONE || value->op != OP_SELECT || !expr_is_number(value->args[2], 0)) return false;
+  if (count < 2 || axes[count - 1] == rows) return false;
   IndexId column = unit->axes[axes[count - 1]].index;
   Columns inside, all = columns_of_unit(lowering, unit, column);
   if (condition_bounds(arena, value->args[0], column, &inside.low, &inside.high)) return false;
