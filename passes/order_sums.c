@@ -102,6 +102,24 @@ static const Expr *chain(Ordering *ordering, const Equation *equation, const Ter
   return before;
 }
 
+typedef struct TermSearch {
+  TensorId tensor;
+  bool found;
+} TermSearch;
+
+static void find_tensor(void *context, const Expr *expr) {
+  TermSearch *search = context;
+  search->found |= expr->op == OP_READ && expr->id == search->tensor;
+}
+
+/* Another term reads it too; if both share the node, that is one use of it only. */
+static bool is_in_others(const Terms *terms, int own) {
+  TermSearch search = {terms->items[own]->id, false};
+  for (int n = 0; n < terms->count; n++)
+    if (n != own) expr_visit(terms->items[n], find_tensor, &search);
+  return search.found;
+}
+
 static bool order_equation(Ordering *ordering, int n) {
   Program *program = ordering->program;
   Arena *arena = program->arena;
@@ -113,7 +131,7 @@ static bool order_equation(Ordering *ordering, int n) {
   for (int t = 0; t < all.count; t++) {
     const Expr *term = all.items[t];
     bool inside = is_in_cycle(ordering, term, ordering->component[n]);
-    bool is_sum = reduction_of(ordering, &equation, term) != NONE;
+    bool is_sum = reduction_of(ordering, &equation, term) != NONE && !is_in_others(&all, t);
     Terms *terms = inside ? (is_sum ? &inner_sums : &inner) : (is_sum ? &outer_sums : &outer);
     ARENA_PUSH(arena, terms->items, terms->count, term);
   }
