@@ -110,7 +110,7 @@ static void plan_loops(Lowering *lowering, const ScheduleNode *nodes) {
   const Program *program = lowering->program;
   for (const ScheduleNode *node = nodes; node; node = node->next) {
     if (node->equation != NONE) continue;
-    for (int m = 0; m < node->member_count; m++) {
+    for (int m = 0; m < node->member_count && node->index != NONE; m++) {
       TensorId target = program->equations[node->members[m]].target, before = boundary_before(program, target, node->axes[m]);
       bool is_folded = lowering->is_folded[target * MOST_AXES + node->axes[m]];
       if (before == NONE || lowering->halos[target].is_there) continue;

@@ -134,8 +134,6 @@ void lower_equation(Lowering *lowering, int number) {
   split_unit(lowering, &unit, lower_unit);
 }
 
-static void lower_nodes(Lowering *lowering, const ScheduleNode *nodes);
-
 /* `sweep` is NULL where the loop is none. */
 static void report_loop(Lowering *lowering, const ScheduleNode *node, ReportKind kind, const Sweep *sweep) {
   const Program *program = lowering->program;
@@ -164,7 +162,7 @@ static void lower_whole_loop(Lowering *lowering, const ScheduleNode *node) {
   Kernel *kernel = lowering->kernel;
   Block *outer = lowering->block, body = {0};
   OpenLoop *open = &lowering->open[lowering->open_count++];
-  *open = (OpenLoop){node, ARENA_ARRAY(lowering->arena, bool, lowering->program->tensor_count), outer};
+  *open = (OpenLoop){.node = node, .is_written = ARENA_ARRAY(lowering->arena, bool, lowering->program->tensor_count), .before = outer};
   for (int m = 0; m < node->member_count; m++) open->is_written[lowering->program->equations[node->members[m]].target] = true;
   lowering->block = &body;
   lower_nodes(lowering, node->body);
@@ -192,12 +190,14 @@ static void lower_loop(Lowering *lowering, const ScheduleNode *node) {
   block_append(outer, statement_if(lowering->kernel, condition, body.first, NULL));
 }
 
-static void lower_nodes(Lowering *lowering, const ScheduleNode *nodes) {
+void lower_nodes(Lowering *lowering, const ScheduleNode *nodes) {
   int band = NONE;
   for (const ScheduleNode *node = nodes; node; node = node->next) {
     if (node->equation != NONE && lowering->band_of[node->equation] != NONE) {
       if (lowering->band_of[node->equation] != band) lower_band(lowering, &lowering->bands[lowering->band_of[node->equation]]);
       band = lowering->band_of[node->equation];
+    } else if (find_slab(lowering, node)) {
+      lower_slab(lowering, find_slab(lowering, node));
     } else if (node->equation == NONE)
       lower_loop(lowering, node);
     else if (!lowering->is_readout[node->equation] && !is_history_result(lowering, node->equation) && !lower_once(lowering, node->equation))
@@ -212,13 +212,16 @@ static ScheduleNode *plan_order(Lowering *lowering, EntryKind entry) {
   if (!schedule && diagnostics_error_count(lowering->context->diagnostics)) return NULL;
   if (lowering->context->optimisation > 0) schedule_lift(own, &schedule);
   plan_reverses(lowering, &schedule);
+  schedule = plan_slabs(lowering, schedule);
   lowering->kernel = kernel_create(lowering->arena, entry, own);
   for (int n = 0; n < own->index_count; n++)
     kernel_add_index(lowering->kernel, own->indices[n].name, own->indices[n].low, own->indices[n].high);
   plan_storage(lowering, schedule);
   choose_reverse_layouts(lowering);
   plan_sweeps(lowering, schedule);
-  return schedule_put_carries_last(own, plan_bands(lowering, schedule));
+  schedule = plan_bands(lowering, schedule);
+  drop_starts(lowering);
+  return schedule_put_carries_last(own, schedule);
 }
 
 const int *lower_plan(Program *program, PassContext *context, const ScheduleNode **out_schedule) {
@@ -262,6 +265,7 @@ Kernel *lower_program(Arena *arena, const Program *program, EntryKind entry, Pas
   if (context->optimisation > 0) mark_nontemporal_stores(lowering.kernel);
   place_barriers(lowering.kernel);
   if (lowering.kernel->pack) place_barriers(lowering.kernel->pack);
-  plan_memory(lowering.kernel);
+  end_turns(&lowering);
+  plan_memory(&lowering);
   return lowering.kernel;
 }

@@ -13,6 +13,7 @@
  *   lower_held.c     where that state stays in registers for a block of time
  *   reverse.h        recurrences back through time over states that are computed again
  *   plan_band.c, lower_band.c   equations that one thread takes some rows through, so that what grows with a square is never kept
+ *   plan_slab.c, lower_slab.c   equations that all threads take some hundred long rows through, so that what has such rows is never kept
  *   lower_product.c  sums of products of two factors: packed panels and register tiles (product.h)
  *   product_epilogue.c    maps that join the stage of such a product
  *   lower_scatter.c  sums guarded by "this element is the one that was read"
@@ -66,6 +67,27 @@ typedef struct Band {
   bool has_products; /* that want tiles: there are rows enough, or there is another way */
 } Band;
 
+enum {
+  MOST_SLAB_AXES = 4,
+  SLAB_ROWS = 256 /* of a block: then each weight that comes from memory is used often enough */
+};
+
+/* An axis of rows that are taken a block at a time: `rows` of them from `first` on, of which those before `skipped` were in the block before. */
+typedef struct SlabAxis {
+  Size extent, rows;
+  IndexId block, first, skipped;
+} SlabAxis;
+
+/* Equations that all threads take a block of rows through together, then the next one. */
+typedef struct Slab {
+  const ScheduleNode *loop; /* the steps, in a loop without an index */
+  Band members;             /* the equations */
+  int axis_count;
+  SlabAxis axes[MOST_SLAB_AXES];
+  Statement *turn; /* once it is lowered: its innermost loop */
+  int *places; /* by member and axis (member * MOST_SLAB_AXES + axis): the axis of its target; NONE: it sums over these rows */
+} Slab;
+
 /* One axis of a unit's target: bound by a loop around (or a constant), or free in the range of its index. */
 typedef struct UnitAxis {
   const Expr *bound; /* NULL: free */
@@ -89,6 +111,7 @@ typedef struct OpenLoop {
   const ScheduleNode *node;
   bool *is_written; /* by tensor: defined inside */
   Block *before;    /* the block the loop will stand in: what does not change inside can go there */
+  const Slab *slab; /* whose blocks it runs over; NULL: none */
 } OpenLoop;
 
 /* A value that the group being built has in a local. */
@@ -136,6 +159,7 @@ typedef struct Lowering {
   Sweep *sweeps;
   bool *is_readout;    /* by equation: done inside of a sweep */
   bool *is_contracted; /* by tensor: a sweep keeps one step of it */
+  TensorId *goes_on_in; /* by tensor: the sum that begins with it in its memory, or NONE */
   int *innermost;      /* by tensor: the axis that a sweep wants innermost in memory, plus one; 0: as it is */
   struct Sweeping *sweeping; /* the one being lowered */
   int reverse_count;
@@ -145,6 +169,11 @@ typedef struct Lowering {
   int *band_of;   /* by equation: NONE for most */
   int *band_rows; /* by tensor: the axis of which a band keeps a block of rows only, plus one; 0: kept whole */
   struct Banding *banding; /* the one being lowered */
+  int slab_count;
+  Slab *slabs;
+  int *first_rows;   /* by tensor and axis: the index of a slab that its rows are counted from in the slab, plus one; 0: as they are */
+  bool *is_of_slab;  /* by tensor: has rows for one block of a slab only */
+  const Slab *slab;  /* the one being lowered */
   int open_count;
   OpenLoop open[MOST_LOOPS];
   Block *block;      /* where statements go */
@@ -158,6 +187,8 @@ enum { MOST_AXES = 16 };
 
 /* storage.c */
 void plan_storage(Lowering *lowering, const ScheduleNode *schedule);
+/* Once it is known what is not kept whole: that has memory of its own. */
+void drop_starts(Lowering *lowering);
 BufferId buffer_of(Lowering *lowering, TensorId tensor);
 /* An index of the tensor's axis, as one of its buffer's. */
 const Expr *halo_index(const Lowering *lowering, TensorId tensor, int axis, const Expr *index);
@@ -226,6 +257,7 @@ typedef struct Nest {
 } Nest;
 Statement *parallel_nest(Lowering *lowering, int count, const IndexId *loops, int64_t chunk, const Expr **out_low, const Expr **out_high,
                          Statement **out_innermost);
+void lower_nodes(Lowering *lowering, const ScheduleNode *nodes);
 /* Only the plan: the order, and by tensor, what of it is kept, as band_rows. NULL after errors. The program gets indices for loops. */
 const int *lower_plan(Program *program, PassContext *context, const ScheduleNode **out_schedule);
 void flush_group(Lowering *lowering);
@@ -271,6 +303,25 @@ const Expr *band_index(const Lowering *lowering, TensorId tensor, int axis, cons
 /* Gives the buffer of a tensor that is not kept whole its shape. */
 void shape_band_buffer(Lowering *lowering, TensorId tensor, Buffer *buffer);
 
+/* The condition under which a result that comes of them is wanted; NULL: always. */
+const Expr *any_wanted(Lowering *lowering, const Band *band);
+
+/* plan_slab.c: once the order is known, before all other plans; changes the equations. */
+ScheduleNode *plan_slabs(Lowering *lowering, ScheduleNode *schedule);
+/* lower_slab.c */
+Slab *find_slab(const Lowering *lowering, const ScheduleNode *node); /* or NULL */
+void lower_slab(Lowering *lowering, Slab *slab);
+/* Puts barriers at the end of turns; after place_barriers. */
+void end_turns(const Lowering *lowering);
+/* The most values that the indices have together, where they run over the rows of a block of the slab at hand; else 0. */
+int64_t slab_rows(const Lowering *lowering, int count, const IndexId *indices);
+/* The condition, true or not for all of a turn of the slab at hand, under which the value of a sum is what it begins with; NULL: there is none. */
+const Expr *slab_start(const Lowering *lowering, const Expr *value);
+/* Open loops but that of a slab. */
+int loops_around(const Lowering *lowering);
+/* Whether this node of an expression may have another value in the next turn. */
+bool changes_in_loop(const OpenLoop *open, const Expr *expr);
+
 /* lower_held.c: whether the first `members` equations of the sweep and its readouts allow it; fills in the inner axes. is_inside: by
  * tensor, what the loop and everything read out of it define. */
 /* In products, what does not depend on `element` comes first: elements that go together multiply it once for all of them. */
@@ -289,7 +340,7 @@ bool choose_lanes(Lowering *lowering, const Unit *unit, int count, const int *ax
 /* barriers.c: puts barriers between stages. */
 void place_barriers(Kernel *kernel);
 /* plan_memory.c: assigns slots to the workspace buffers. */
-void plan_memory(Kernel *kernel);
+void plan_memory(const Lowering *lowering);
 /* Removes stores to workspace buffers that nothing loads. */
 void remove_dead_stores(Kernel *kernel);
 /* Of results that the kernel does not read. */

@@ -302,7 +302,7 @@ static void start_sums(Lowering *lowering) {
   }
 }
 
-static const Expr *any_wanted(Lowering *lowering, const Band *band) {
+const Expr *any_wanted(Lowering *lowering, const Band *band) {
   const Expr *any = NULL;
   for (int n = 0; n < band->count; n++) {
     const Expr *wanted = wanted_condition(lowering, lowering->program->equations[band->equations[n]].target);

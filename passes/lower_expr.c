@@ -154,8 +154,11 @@ int gather_count(Lowering *lowering, const Expr *expr, IndexId index) {
 
 const Expr **unit_indices(Lowering *lowering, const Unit *unit) {
   const Expr **indices = ARENA_ARRAY(lowering->arena, const Expr *, unit->rank);
-  for (int n = 0; n < unit->rank; n++)
+  for (int n = 0; n < unit->rank; n++) {
     indices[n] = unit->axes[n].bound ? unit->axes[n].bound : expr_index(lowering->arena, unit->axes[n].index);
+    int first = lowering->first_rows[unit->target * MOST_AXES + n];
+    if (first) indices[n] = expr_binary(lowering->arena, OP_ADD, expr_index(lowering->arena, first - 1), indices[n]);
+  }
   return indices;
 }
 

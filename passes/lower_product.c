@@ -100,6 +100,21 @@ static void choose_between(Lowering *lowering, Statement *both) {
   stage->last = stage->otherwise = both;
 }
 
+/* The stage of the tiles. A sum that goes on from turn to turn has one for the first turn and one for the others: then what is there needs no
+ * test in the tiles. */
+static Statement *tiles_of_turn(Product *product) {
+  Lowering *lowering = product->lowering;
+  Unit *unit = product->unit;
+  const Expr *value = unit->value, *start = slab_start(lowering, value);
+  if (!start) return product_tiles(product, NULL);
+  unit->value = expr_is_number(value->args[1], 0) ? NULL : value->args[1];
+  Statement *first = product_tiles(product, NULL);
+  unit->value = value->args[2];
+  Statement *next = product_tiles(product, NULL);
+  unit->value = value;
+  return statement_if(lowering->kernel, lower_expr(lowering, start, NULL, false), first, next);
+}
+
 static void lower_packed(Product *product, const Expr *condition) {
   Lowering *lowering = product->lowering;
   Block *block = lowering->block, body = {0};
@@ -108,8 +123,9 @@ static void lower_packed(Product *product, const Expr *condition) {
   }
   product_find_rows(product);
   product_pack(product, condition);
-  Statement *stage = product_tiles(product, NULL);
-  remember_stage(product, stage);
+  Statement *stage = tiles_of_turn(product);
+  if (stage->kind == STATEMENT_LOOP) remember_stage(product, stage);
+  else lowering->product_stage = NULL;
   block_append(lowering->block, stage);
   if (!product->shared_count) return;
   lowering->product_stage = NULL;

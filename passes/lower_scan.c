@@ -76,7 +76,7 @@ static Statement *scan_stage(Lowering *lowering, const ScheduleNode *node) {
 bool lower_scan(Lowering *lowering, const ScheduleNode *node) {
   if (!schedule_has_maps_only(lowering->program, node) || lowering->open_count == MOST_LOOPS) return false;
   OpenLoop *open = &lowering->open[lowering->open_count++];
-  *open = (OpenLoop){node, ARENA_ARRAY(lowering->arena, bool, lowering->program->tensor_count), lowering->block};
+  *open = (OpenLoop){.node = node, .is_written = ARENA_ARRAY(lowering->arena, bool, lowering->program->tensor_count), .before = lowering->block};
   lowering->group = (Group){.is_trial = true};
   for (const ScheduleNode *step = node->body; step; step = step->next) lower_equation(lowering, step->equation);
   lowering->open_count--;

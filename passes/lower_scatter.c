@@ -46,7 +46,8 @@ bool lower_scatter(Lowering *lowering, Unit *unit) {
   if (!place) return false;
   BufferId buffer = buffer_of(lowering, unit->target);
   const Expr *wanted = wanted_condition(lowering, unit->target);
-  end_stage(lowering, lowering->block, initial_stage(lowering, unit, buffer), wanted);
+  bool is_there = unit->value && unit->value->op == OP_READ && lowering->goes_on_in[unit->value->id] == unit->target;
+  if (!is_there) end_stage(lowering, lowering->block, initial_stage(lowering, unit, buffer), wanted);
   const Expr **at_place = ARENA_ARRAY(arena, const Expr *, kernel->index_count);
   at_place[unit->axes[axis].index] = place;
   const Expr *body = expr_substitute(arena, unit->body, kernel->index_count, at_place);

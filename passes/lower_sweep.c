@@ -129,7 +129,7 @@ bool lower_sweep(Lowering *lowering, const ScheduleNode *node) {
   Kernel *kernel = lowering->kernel;
   Sweeping sweeping = {.sweep = sweep, .chunked = sweep->shared_count - 1};
   OpenLoop *open = &lowering->open[lowering->open_count++];
-  *open = (OpenLoop){node, ARENA_ARRAY(lowering->arena, bool, lowering->program->tensor_count), lowering->block};
+  *open = (OpenLoop){.node = node, .is_written = ARENA_ARRAY(lowering->arena, bool, lowering->program->tensor_count), .before = lowering->block};
   const Equation *first = &lowering->program->equations[sweep->equations[0]];
   IndexId shared[MOST_AXES];
   for (int s = 0; s < sweep->shared_count; s++) {

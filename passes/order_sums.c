@@ -3,9 +3,11 @@
  * Needs:  the final equations of the program.
  * Leaves: an equation whose value is a sum of terms, some of them reductions with a tensor of their own that is read
  *         nowhere else, becomes a chain: each reduction starts from what is summed before it. First come the terms
- *         outside of the cycle of the equation, so that they are computed before its loop, then those inside.
+ *         outside of the cycle of the equation, so that they are computed before its loop, then those inside. A reduction that needs
+ *         all that another one needs comes after it.
  * Why:    the products of a recurrence with its input become one product over all steps, and no sum makes a pass over
- *         memory of its own.
+ *         memory of its own. Nor does what a sum is made from wait for another sum: the gradient of weights that are used at both ends
+ *         of a model begins with the last use.
  */
 #include "passes/passes.h"
 #include "passes/schedule.h"
@@ -102,6 +104,52 @@ static const Expr *chain(Ordering *ordering, const Equation *equation, const Ter
   return before;
 }
 
+/* Marks what the equation reads, and what that was made from when `all`. */
+typedef struct Needs {
+  const Program *program;
+  bool *is_needed; /* by tensor */
+  bool all;
+} Needs;
+
+static void mark_needs(Needs *needs, const Equation *equation);
+
+static void mark_need(void *context, const Expr *expr) {
+  Needs *needs = context;
+  if (expr->op != OP_READ || needs->is_needed[expr->id]) return;
+  needs->is_needed[expr->id] = true;
+  const Equation *equation = program_definition(needs->program, expr->id);
+  if (equation && needs->all) mark_needs(needs, equation);
+}
+
+static void mark_needs(Needs *needs, const Equation *equation) { equation_visit(equation, mark_need, needs); }
+
+static const bool *needs_of(const Program *program, int equation, bool all) {
+  Needs needs = {program, ARENA_ARRAY(program->arena, bool, program->tensor_count), all};
+  mark_needs(&needs, &program->equations[equation]);
+  return needs.is_needed;
+}
+
+/* The reduction needs all computed tensors that the other one reads. */
+static bool needs_all(const Program *program, int equation, int other) {
+  const bool *needed = needs_of(program, equation, true), *read = needs_of(program, other, false);
+  for (TensorId n = 0; n < program->tensor_count; n++)
+    if (read[n] && !needed[n] && program->definition[n] != NONE) return false;
+  return true;
+}
+
+/* Those that are ready earlier come first. */
+static void put_early_first(const Ordering *ordering, const Equation *equation, Terms *sums) {
+  const Program *program = ordering->program;
+  for (int n = 1; n < sums->count; n++)
+    for (int at = n; at > 0; at--) {
+      int early = reduction_of(ordering, equation, sums->items[at]), late = reduction_of(ordering, equation, sums->items[at - 1]);
+      if (!needs_all(program, late, early) || needs_all(program, early, late)) break;
+      const Expr *item = sums->items[at];
+      sums->items[at] = sums->items[at - 1];
+      sums->items[at - 1] = item;
+    }
+}
+
 typedef struct TermSearch {
   TensorId tensor;
   bool found;
@@ -136,6 +184,7 @@ static bool order_equation(Ordering *ordering, int n) {
     ARENA_PUSH(arena, terms->items, terms->count, term);
   }
   if (outer_sums.count + inner_sums.count == 0) return false;
+  put_early_first(ordering, &equation, &outer_sums);
   const Expr *before = chain(ordering, &equation, &outer_sums, add_all(arena, &outer));
   const Expr *own = add_all(arena, &inner);
   bool merges = equation.reduce == REDUCE_NONE; /* the last reduction can be the equation itself */

@@ -107,6 +107,7 @@ static void optimise(Runner *runner, const char *what, Program *program) {
   run(runner, "reciprocal", what, program);
   if (run(runner, "factor_sums", what, program)) run(runner, "simplify", what, program);
   run(runner, "common", what, program);
+  if (run(runner, "pick", what, program)) run(runner, "common", what, program);
   run(runner, "order_sums", what, program);
   run(runner, "split_sums", what, program);
   run(runner, "dead", what, program);

@@ -11,28 +11,9 @@
  * A band is worth while too where a row of a tensor is read once and again, first to be reduced and then with what came of it, as norms
  * and softmax do: then it comes from memory once.
  */
-#include "passes/band.h"
+#include "passes/plan_band.h"
+#include "passes/reverse.h"
 #include "passes/row_reads.h"
-
-/* The tensors that an equation reads. */
-typedef struct Reads {
-  int count;
-  TensorId *tensors;
-} Reads;
-
-typedef struct Plan {
-  Lowering *lowering;
-  const Program *program;
-  ScheduleNode *nodes;
-  int *position;      /* by equation: place among the nodes, NONE: elsewhere or in a loop */
-  bool *is_candidate; /* by tensor: not to be kept whole */
-  bool *is_member;    /* by equation: of the band at hand */
-  const Reads *reads; /* by equation */
-  bool is_of_rows;    /* the band at hand: of rows that are read again */
-  Band band;
-} Plan;
-
-static const Equation *member(const Plan *plan, int number) { return &plan->program->equations[plan->band.equations[number]]; }
 
 static int number_of(const Plan *plan, int equation) {
   for (int n = 0; n < plan->band.count; n++)
@@ -73,7 +54,8 @@ static void find_candidates(Plan *plan) {
     if (node->equation == NONE) continue;
     const Equation *equation = &program->equations[node->equation];
     bool is_one = grows_with_a_square(plan->lowering, equation->target) && !program_shows(program, equation->target) &&
-                  program->tensors[equation->target].boundary_of == NONE && !plan->lowering->is_readout[node->equation];
+                  program->tensors[equation->target].boundary_of == NONE && !plan->lowering->is_readout[node->equation] &&
+                  !plan->lowering->is_of_slab[equation->target];
     plan->is_candidate[equation->target] = is_one;
     any |= is_one;
   }
@@ -103,23 +85,37 @@ static bool reads_any(const Plan *plan, int equation, const bool *of) {
   return false;
 }
 
-static bool reads_tensor(const Plan *plan, int equation, TensorId tensor) {
+bool plan_reads(const Plan *plan, int equation, TensorId tensor) {
   const Reads *reads = &plan->reads[equation];
   for (int n = 0; n < reads->count; n++)
     if (reads->tensors[n] == tensor) return true;
   return false;
 }
 
+/* What is read out of states back through time is made in their loop, and what that takes is needed there. NULL: it has none. */
+static const ReverseResult *results_of(const Plan *plan, const ScheduleNode *node, int *out_count) {
+  const Reverse *reverse = find_reverse(plan->lowering, node);
+  *out_count = reverse ? reverse->result_count : 0;
+  return reverse ? reverse->results : NULL;
+}
+
 /* Marks what a node defines. */
 static void mark_targets(const Plan *plan, const ScheduleNode *node, bool *is_marked) {
+  int count;
+  const ReverseResult *results = results_of(plan, node, &count);
   if (node->equation != NONE) is_marked[plan->program->equations[node->equation].target] = true;
   for (int m = 0; m < node->member_count; m++) is_marked[plan->program->equations[node->members[m]].target] = true;
+  for (int n = 0; n < count; n++) is_marked[results[n].target] = true;
 }
 
 static bool defines_any(const Plan *plan, const ScheduleNode *node, const bool *of) {
+  int count;
+  const ReverseResult *results = results_of(plan, node, &count);
   if (node->equation != NONE) return of[plan->program->equations[node->equation].target];
   for (int m = 0; m < node->member_count; m++)
     if (of[plan->program->equations[node->members[m]].target]) return true;
+  for (int n = 0; n < count; n++)
+    if (of[results[n].target]) return true;
   return false;
 }
 
@@ -129,14 +125,20 @@ static void mark_reads(const Plan *plan, int equation, bool *is_marked) {
 }
 
 static bool node_reads(const Plan *plan, const ScheduleNode *node, const bool *of) {
+  int count;
+  const ReverseResult *results = results_of(plan, node, &count);
   if (node->equation != NONE) return reads_any(plan, node->equation, of);
   for (int m = 0; m < node->member_count; m++)
     if (reads_any(plan, node->members[m], of)) return true;
-  return false;
+  Touch touch = {plan, of, false};
+  for (int n = 0; n < count; n++) {
+    if (results[n].value) expr_visit(results[n].value, find_touch, &touch);
+    if (results[n].body) expr_visit(results[n].body, find_touch, &touch);
+  }
+  return touch.found;
 }
 
-/* The equations that are tied to `first` by candidates: who defines one and who reads it. */
-static void gather_members(Plan *plan, int first) {
+void plan_gather(Plan *plan, int first) {
   const Program *program = plan->program;
   memset(plan->is_member, 0, sizeof *plan->is_member * (size_t)program->equation_count);
   bool *is_inside = ARENA_ARRAY(plan->lowering->arena, bool, program->tensor_count);
@@ -150,7 +152,7 @@ static void gather_members(Plan *plan, int first) {
       if (plan->is_member[n]) continue;
       bool joins = reads_any(plan, n, is_inside);
       for (int m = 0; m < program->equation_count && !joins && plan->is_candidate[target]; m++)
-        joins = plan->is_member[m] && reads_tensor(plan, m, target);
+        joins = plan->is_member[m] && plan_reads(plan, m, target);
       if (joins) plan->is_member[n] = changed = true;
     }
   }
@@ -159,34 +161,56 @@ static void gather_members(Plan *plan, int first) {
 /* It may be done row by row along with others; a product of matrices that is kept whole is faster by itself. */
 static bool may_join(const Plan *plan, int equation) {
   const Equation *e = &plan->program->equations[equation];
-  return !plan->lowering->is_readout[equation] &&
+  return plan->position[equation] != NONE && /* nor read out of a sweep */
          (plan->is_candidate[e->target] || e->reduce == REDUCE_NONE || is_row_reduction(plan->program, equation));
 }
 
-/* What stands between and needs a member is needed by none, or is a member too (`joins`: or becomes one). False when it can't be one. */
-static bool close_members(Plan *plan, bool joins) {
+/* Of a node: the band that it belongs to already, or NONE. */
+static int earlier_band(const Plan *plan, const ScheduleNode *node) {
+  bool is_member = node->equation != NONE && plan->is_member[node->equation];
+  return node->equation == NONE || is_member || !plan->lowering->band_of ? NONE : plan->lowering->band_of[node->equation];
+}
+
+/* Marks what the members define, and what needs it. A band stays in one piece: all of it comes after the members when some of it does;
+ * by band. */
+static const bool *mark_after(const Plan *plan, bool *is_after) {
+  bool *is_band_after = ARENA_ARRAY(plan->lowering->arena, bool, plan->lowering->band_count + 1);
+  for (bool changed = true; changed;) {
+    changed = false;
+    memset(is_after, 0, sizeof *is_after * (size_t)plan->program->tensor_count); /* in order: what is read of the turn before does not count */
+    for (const ScheduleNode *node = plan->nodes; node; node = node->next) {
+      bool is_member = node->equation != NONE && plan->is_member[node->equation];
+      int band = earlier_band(plan, node);
+      if (!is_member && !node_reads(plan, node, is_after) && (band == NONE || !is_band_after[band])) continue;
+      mark_targets(plan, node, is_after);
+      if (band != NONE && !is_band_after[band]) is_band_after[band] = changed = true;
+    }
+  }
+  return is_band_after;
+}
+
+bool plan_close(Plan *plan, bool joins) {
   const Program *program = plan->program;
   for (bool changed = true; changed;) {
     changed = false;
     bool *is_after = ARENA_ARRAY(plan->lowering->arena, bool, program->tensor_count);
-    for (const ScheduleNode *node = plan->nodes; node; node = node->next) {
-      bool is_member = node->equation != NONE && plan->is_member[node->equation];
-      if (is_member || node_reads(plan, node, is_after)) mark_targets(plan, node, is_after);
-    }
+    const bool *is_band_after = mark_after(plan, is_after);
     bool *is_needed = ARENA_ARRAY(plan->lowering->arena, bool, program->tensor_count);
     for (int n = 0; n < program->equation_count; n++)
       if (plan->is_member[n]) mark_reads(plan, n, is_needed);
     for (const ScheduleNode *node = plan->nodes; node; node = node->next) {
       bool is_member = node->equation != NONE && plan->is_member[node->equation];
-      if (is_member || !defines_any(plan, node, is_needed) || !node_reads(plan, node, is_after)) continue;
-      if (!joins || node->equation == NONE || !may_join(plan, node->equation)) return false;
+      int band = earlier_band(plan, node);
+      bool is_needed_after = node_reads(plan, node, is_after) || (band != NONE && is_band_after[band]);
+      if (is_member || !defines_any(plan, node, is_needed) || !is_needed_after) continue;
+      if (!joins || node->equation == NONE || band != NONE || !may_join(plan, node->equation)) return false;
       plan->is_member[node->equation] = changed = true;
     }
   }
   return true;
 }
 
-static void order_members(Plan *plan) {
+void plan_order_members(Plan *plan) {
   plan->band = (Band){0};
   for (const ScheduleNode *node = plan->nodes; node; node = node->next)
     if (node->equation != NONE && plan->is_member[node->equation])
@@ -210,7 +234,7 @@ static void follow_read(void *context, const Expr *expr) {
   int definition = expr->op == OP_READ ? plan->program->definition[expr->id] : NONE;
   int maker = definition == NONE ? NONE : number_of(plan, definition), user = follow->number;
   if (maker == NONE || maker == user) return;
-  const Equation *equation = member(plan, user);
+  const Equation *equation = plan_member(plan, user);
   int rank = plan->program->tensors[equation->target].rank;
   if (follow->place[maker] != NONE) {
     const Expr *index = expr->args[follow->place[maker]];
@@ -236,34 +260,32 @@ static void follow_read(void *context, const Expr *expr) {
   }
 }
 
-/* False when the axis does not stand at the same place throughout. */
-static bool follow_axis(Plan *plan, int first, int axis, int *place, bool *sums) {
+bool plan_follow_axis(Plan *plan, int first, int axis, int *place, bool *sums) {
   Follow follow = {plan, place, sums, 0, true, false};
   for (int n = 0; n < plan->band.count; n++) place[n] = NONE, sums[n] = false;
   place[first] = axis;
   while (follow.changed && !follow.fails) {
     follow.changed = false;
     for (follow.number = 0; follow.number < plan->band.count; follow.number++)
-      equation_visit(member(plan, follow.number), follow_read, &follow);
+      equation_visit(plan_member(plan, follow.number), follow_read, &follow);
   }
-  Size extent = plan->program->tensors[member(plan, first)->target].shape[axis];
+  Size extent = plan->program->tensors[plan_member(plan, first)->target].shape[axis];
   for (int n = 0; n < plan->band.count && !follow.fails; n++) {
-    TensorId target = member(plan, n)->target;
-    bool is_loop = place[n] != NONE && plan->lowering->depth[target * MOST_AXES + place[n]];
+    TensorId target = plan_member(plan, n)->target;
+    bool is_loop = place[n] != NONE && plan->lowering->depth && plan->lowering->depth[target * MOST_AXES + place[n]];
     bool is_other = place[n] != NONE && !size_equal(plan->program->tensors[target].shape[place[n]], extent);
     follow.fails = (place[n] == NONE && !sums[n]) || is_loop || is_other;
   }
   return !follow.fails;
 }
 
-/* A sum over the rows begins with its value before any band is done, and runs over nothing but whole rows. */
-static bool sums_are_plain(const Plan *plan, const bool *sums) {
+bool plan_sums_are_plain(const Plan *plan, const bool *sums) {
   bool *is_defined = ARENA_ARRAY(plan->lowering->arena, bool, plan->program->tensor_count);
-  for (int n = 0; n < plan->band.count; n++) is_defined[member(plan, n)->target] = true;
+  for (int n = 0; n < plan->band.count; n++) is_defined[plan_member(plan, n)->target] = true;
   for (int n = 0; n < plan->band.count; n++) {
     Touch touch = {plan, is_defined, false};
-    if (sums[n] && member(plan, n)->value) expr_visit(member(plan, n)->value, find_touch, &touch);
-    if (touch.found || (sums[n] && plan->is_candidate[member(plan, n)->target])) return false;
+    if (sums[n] && plan_member(plan, n)->value) expr_visit(plan_member(plan, n)->value, find_touch, &touch);
+    if (touch.found || (sums[n] && plan->is_candidate[plan_member(plan, n)->target])) return false;
   }
   return true;
 }
@@ -276,9 +298,9 @@ static void add_shared(Plan *plan, const int *place) {
 /* The target from whose axes the shared ones are found: a candidate, or what a row is reduced to. */
 static int first_member(const Plan *plan) {
   for (int n = 0; n < plan->band.count; n++)
-    if (plan->is_candidate[member(plan, n)->target]) return n;
+    if (plan->is_candidate[plan_member(plan, n)->target]) return n;
   for (int n = 0; n < plan->band.count; n++)
-    if (member(plan, n)->reduce != REDUCE_NONE) return n;
+    if (plan_member(plan, n)->reduce != REDUCE_NONE) return n;
   return 0;
 }
 
@@ -286,13 +308,13 @@ static int first_member(const Plan *plan) {
 static bool find_shared(Plan *plan) {
   Arena *arena = plan->lowering->arena;
   int first = first_member(plan);
-  TensorId tensor = member(plan, first)->target;
+  TensorId tensor = plan_member(plan, first)->target;
   int rank = plan->program->tensors[tensor].rank, rows = NONE;
   bool rows_are_summed = true;
   int *place = ARENA_ARRAY(arena, int, plan->band.count);
   bool *sums = ARENA_ARRAY(arena, bool, plan->band.count), *is_aligned = ARENA_ARRAY(arena, bool, rank);
   for (int axis = 0; axis < rank; axis++) {
-    if (plan->lowering->depth[tensor * MOST_AXES + axis] || !follow_axis(plan, first, axis, place, sums)) continue;
+    if (plan->lowering->depth[tensor * MOST_AXES + axis] || !plan_follow_axis(plan, first, axis, place, sums)) continue;
     bool is_summed = false;
     for (int n = 0; n < plan->band.count; n++) is_summed |= sums[n];
     is_aligned[axis] = !is_summed;
@@ -303,11 +325,11 @@ static bool find_shared(Plan *plan) {
   if (rows == NONE) return false;
   plan->band.shared = ARENA_ARRAY(arena, int, plan->band.count * MOST_AXES);
   for (int axis = 0; axis < rank; axis++)
-    if (axis != rows && is_aligned[axis] && follow_axis(plan, first, axis, place, sums)) add_shared(plan, place);
-  if (plan->band.shared_count + 1 >= MOST_AXES || !follow_axis(plan, first, rows, place, sums)) return false;
+    if (axis != rows && is_aligned[axis] && plan_follow_axis(plan, first, axis, place, sums)) add_shared(plan, place);
+  if (plan->band.shared_count + 1 >= MOST_AXES || !plan_follow_axis(plan, first, rows, place, sums)) return false;
   add_shared(plan, place);
   plan->band.has_sums = rows_are_summed;
-  return !rows_are_summed || sums_are_plain(plan, sums);
+  return !rows_are_summed || plan_sums_are_plain(plan, sums);
 }
 
 /* ---- rows that are read again ---------------------------------------------------------------------------------------- */
@@ -333,13 +355,13 @@ static void gather_row(Plan *plan, int first) {
       for (int m = 0; m < program->equation_count && !joins; m++) {
         if (!plan->is_member[m]) continue;
         TensorId other = program->equations[m].target; /* one number for each row is what ties them */
-        joins = (program->tensors[other].rank == rank && reads_tensor(plan, n, other) && follows_row(plan->program, n, other)) ||
-                (program->tensors[target].rank == rank && reads_tensor(plan, m, target) && follows_row(plan->program, m, target)) ||
-                (program->tensors[target].rank == rank && reads_tensor(plan, n, other) && reduces_row(plan->program, n, other));
+        joins = (program->tensors[other].rank == rank && plan_reads(plan, n, other) && follows_row(plan->program, n, other)) ||
+                (program->tensors[target].rank == rank && plan_reads(plan, m, target) && follows_row(plan->program, m, target)) ||
+                (program->tensors[target].rank == rank && plan_reads(plan, n, other) && reduces_row(plan->program, n, other));
       }
       if (!joins) continue;
       plan->is_member[n] = true;
-      plan->is_member[n] = close_members(plan, false); /* what comes much later, a gradient, has other rows between */
+      plan->is_member[n] = plan_close(plan, false); /* what comes much later, a gradient, has other rows between */
       changed |= plan->is_member[n];
     }
   }
@@ -347,16 +369,16 @@ static void gather_row(Plan *plan, int first) {
 
 static bool is_read_by_members(const Plan *plan, TensorId tensor) {
   for (int n = 0; n < plan->program->equation_count; n++)
-    if (!plan->is_member[n] && reads_tensor(plan, n, tensor)) return false;
+    if (!plan->is_member[n] && plan_reads(plan, n, tensor)) return false;
   return true;
 }
 
 /* Maps along whole rows that only the band reads need not be kept: what their rows are reduced to has fewer axes. */
 static void find_inner_rows(Plan *plan) {
   const Program *program = plan->program;
-  int rank = program->tensors[member(plan, first_member(plan))->target].rank;
+  int rank = program->tensors[plan_member(plan, first_member(plan))->target].rank;
   for (int n = 0; n < plan->band.count; n++) {
-    const Equation *equation = member(plan, n);
+    const Equation *equation = plan_member(plan, n);
     TensorId target = equation->target;
     plan->is_candidate[target] = equation->reduce == REDUCE_NONE && program->tensors[target].rank > rank && !program_shows(program, target) &&
                                  program->tensors[target].boundary_of == NONE && is_read_by_members(plan, target);
@@ -387,7 +409,6 @@ static int rows_of_block(const Plan *plan) {
   return rows < 1 ? 1 : rows > BLOCK_ROWS ? BLOCK_ROWS : (int)rows;
 }
 
-static ScheduleNode *put_together(const Plan *plan);
 static void accept(Plan *plan);
 
 static void plan_rows(Plan *plan, bool *is_tried) {
@@ -400,9 +421,9 @@ static void plan_rows(Plan *plan, bool *is_tried) {
     if (n == NONE || is_tried[n] || plan->position[n] == NONE || plan->lowering->band_of[n] != NONE || !is_row_reduction(program, n)) continue;
     gather_row(plan, n);
     for (int m = 0; m < program->equation_count; m++) is_tried[m] |= plan->is_member[m];
-    order_members(plan);
+    plan_order_members(plan);
     if (plan->band.count < 2 || !find_shared(plan) || plan->band.has_sums) continue;
-    plan->nodes = put_together(plan);
+    plan->nodes = plan_put_together(plan);
     find_inner_rows(plan);
     accept(plan);
     memset(plan->is_candidate, 0, sizeof *plan->is_candidate * (size_t)program->tensor_count);
@@ -411,13 +432,15 @@ static void plan_rows(Plan *plan, bool *is_tried) {
 
 /* ---- the whole ------------------------------------------------------------------------------------------------------- */
 
-/* Puts the members side by side, and what needs them after. */
-static ScheduleNode *put_together(const Plan *plan) {
+ScheduleNode *plan_put_together(const Plan *plan) {
   bool *is_after = ARENA_ARRAY(plan->lowering->arena, bool, plan->program->tensor_count);
+  const bool *is_band_after = mark_after(plan, is_after);
+  memset(is_after, 0, sizeof *is_after * (size_t)plan->program->tensor_count);
   ScheduleNode *parts[3] = {NULL}, **tails[3] = {&parts[0], &parts[1], &parts[2]};
   for (ScheduleNode *node = plan->nodes; node; node = node->next) {
     bool is_member = node->equation != NONE && plan->is_member[node->equation];
-    int part = is_member ? 1 : node_reads(plan, node, is_after) ? 2 : 0;
+    int band = earlier_band(plan, node);
+    int part = is_member ? 1 : node_reads(plan, node, is_after) || (band != NONE && is_band_after[band]) ? 2 : 0;
     if (part) mark_targets(plan, node, is_after);
     *tails[part] = node;
     tails[part] = &node->next;
@@ -442,17 +465,17 @@ static void find_outside(void *context, const Expr *expr) {
  * several heads would share lines, which two threads would send to and fro. */
 static bool is_inner_row(const Plan *plan, int number) {
   const Program *program = plan->program;
-  TensorId target = member(plan, number)->target;
+  TensorId target = plan_member(plan, number)->target;
   int rows = plan->band.shared[number * MOST_AXES + plan->band.shared_count - 1];
   if (rows == NONE || program_shows(program, target) || program_has_boundary(program, target) || !is_read_by_members(plan, target)) return false;
   Outside outside = {target, false};
-  for (int n = 0; n < plan->band.count; n++) equation_visit(member(plan, n), find_outside, &outside);
+  for (int n = 0; n < plan->band.count; n++) equation_visit(plan_member(plan, n), find_outside, &outside);
   return !outside.found;
 }
 
 static void find_inner(Plan *plan) {
   for (int n = 0; n < plan->band.count; n++)
-    if (is_inner_row(plan, n)) plan->is_candidate[member(plan, n)->target] = true;
+    if (is_inner_row(plan, n)) plan->is_candidate[plan_member(plan, n)->target] = true;
 }
 
 static void accept(Plan *plan) {
@@ -461,7 +484,7 @@ static void accept(Plan *plan) {
   plan->band.is_of_rows = plan->is_of_rows;
   plan->band.rows = plan->is_of_rows ? rows_of_block(plan) : BLOCK_ROWS;
   for (int n = 0; n < plan->band.count; n++) {
-    TensorId target = member(plan, n)->target;
+    TensorId target = plan_member(plan, n)->target;
     lowering->band_of[plan->band.equations[n]] = lowering->band_count;
     if (!plan->is_candidate[target]) continue;
     plan->band.has_products |= !plan->is_of_rows;
@@ -482,7 +505,7 @@ static void collect_read(void *context, const Expr *expr) {
   if (expr->op == OP_READ) ARENA_PUSH(collector->arena, collector->reads->tensors, collector->reads->count, expr->id);
 }
 
-static const Reads *collect_reads(const Plan *plan) {
+const Reads *plan_collect_reads(const Plan *plan) {
   Arena *arena = plan->lowering->arena;
   Reads *reads = ARENA_ARRAY(arena, Reads, plan->program->equation_count);
   for (int n = 0; n < plan->program->equation_count; n++) {
@@ -496,7 +519,7 @@ static const Reads *collect_reads(const Plan *plan) {
 static bool maps_sum(const Plan *plan, int equation, int sum) {
   const Program *program = plan->program;
   const Equation *map = &program->equations[equation], *summed = &program->equations[sum];
-  if (summed->reduce != REDUCE_SUM || plan->is_candidate[summed->target] || !reads_tensor(plan, equation, summed->target)) return false;
+  if (summed->reduce != REDUCE_SUM || plan->is_candidate[summed->target] || !plan_reads(plan, equation, summed->target)) return false;
   return program->tensors[map->target].rank == program->tensors[summed->target].rank && follows_row(plan->program, equation, summed->target);
 }
 
@@ -515,11 +538,11 @@ static void gather_followers(Plan *plan) {
     if (!is_free(plan, n) || program->equations[n].reduce != REDUCE_NONE || !may_join(plan, n) || !joins_sums(plan, n)) continue;
     memcpy(before, plan->is_member, bytes);
     plan->is_member[n] = true;
-    bool is_fine = close_members(plan, true);
-    order_members(plan);
+    bool is_fine = plan_close(plan, true);
+    plan_order_members(plan);
     if (!is_fine || !find_shared(plan)) memcpy(plan->is_member, before, bytes);
   }
-  order_members(plan);
+  plan_order_members(plan);
 }
 
 static ScheduleNode *plan_nodes(Lowering *lowering, ScheduleNode *nodes);
@@ -536,18 +559,18 @@ static ScheduleNode *plan_list(Lowering *lowering, ScheduleNode *nodes) {
   for (const ScheduleNode *node = nodes; node; node = node->next, place++)
     if (node->equation != NONE && !lowering->is_readout[node->equation]) plan.position[node->equation] = place;
   find_candidates(&plan);
-  plan.reads = collect_reads(&plan);
+  plan.reads = plan_collect_reads(&plan);
   bool *is_tried = ARENA_ARRAY(arena, bool, program->equation_count);
   for (int n = 0; n < program->equation_count; n++) {
     if (plan.position[n] == NONE || is_tried[n] || !plan.is_candidate[program->equations[n].target]) continue;
-    gather_members(&plan, n);
+    plan_gather(&plan, n);
     for (int m = 0; m < program->equation_count; m++) is_tried[m] |= plan.is_member[m];
-    if (!close_members(&plan, true)) continue;
-    order_members(&plan);
+    if (!plan_close(&plan, true)) continue;
+    plan_order_members(&plan);
     if (!find_shared(&plan)) continue;
     gather_followers(&plan);
     if (!find_shared(&plan)) internal_error("a band has lost its rows");
-    plan.nodes = put_together(&plan);
+    plan.nodes = plan_put_together(&plan);
     accept(&plan);
   }
   plan_rows(&plan, is_tried);

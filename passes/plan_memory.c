@@ -2,7 +2,9 @@
  *
  * Time is counted in barriers, as threads are in step only there: a buffer lives from the span between barriers in which it is
  * first touched to that of the last. A barrier on one way of a choice only parts nothing on the other, where the span goes on. A buffer
- * that is touched inside a sequential loop lives through the whole of the outermost one. Buffers whose lives don't meet share a slot if their sizes depend on the same run-time lengths, so that the
+ * that is touched inside a sequential loop lives through the whole of the outermost one; but in a turn of a slab (lower_slab.c), which ends
+ * with a barrier, all is computed anew, so what is touched in there only lives for a part of the turn. Buffers whose lives don't meet share a
+ * slot if their sizes depend on the same run-time lengths, so that the
  * slot is about as large as each of them.
  */
 #include "passes/lower.h"
@@ -18,11 +20,20 @@ typedef struct Planning {
   int loop_begin; /* of the outermost sequential loop around, or NONE */
   bool *in_loop;  /* touched inside of it */
   bool *is_recent; /* touched since the last barrier, on some way */
+  const Lowering *lowering;
+  Life *turns;    /* in the turn of a slab */
+  int turn_begin; /* of the outermost sequential loop inside of the turn; NONE: there is none around */
+  bool is_in_turn;
+  bool *is_outside; /* touched outside of the slab, or of its turns */
 } Planning;
 
 static void touch(Planning *planning, BufferId buffer) {
-  Life *life = &planning->lives[buffer];
+  Life *life = &planning->lives[buffer], *turn = &planning->turns[buffer];
   int first = planning->loop_begin == NONE ? planning->now : planning->loop_begin;
+  int turn_first = planning->turn_begin == NONE ? planning->now : planning->turn_begin;
+  planning->is_outside[buffer] |= !planning->is_in_turn;
+  if (turn->first == NONE || turn_first < turn->first) turn->first = turn_first;
+  if (planning->now > turn->last) turn->last = planning->now;
   if (life->first == NONE || first < life->first) life->first = first;
   if (planning->now > life->last) life->last = planning->now;
   if (planning->loop_begin != NONE) planning->in_loop[buffer] = true;
@@ -30,8 +41,10 @@ static void touch(Planning *planning, BufferId buffer) {
 }
 
 static void end_span(Planning *planning) {
-  for (int n = 0; n < planning->kernel->buffer_count; n++)
+  for (int n = 0; n < planning->kernel->buffer_count; n++) {
     if (planning->is_recent[n] && planning->now > planning->lives[n].last) planning->lives[n].last = planning->now;
+    if (planning->is_recent[n] && planning->now > planning->turns[n].last) planning->turns[n].last = planning->now;
+  }
   memset(planning->is_recent, 0, sizeof *planning->is_recent * (size_t)planning->kernel->buffer_count);
   planning->now++;
 }
@@ -66,20 +79,40 @@ static void walk_ways(Planning *planning, const Statement *body, const Statement
   for (int n = 0; n < count; n++) planning->is_recent[n] |= after[n];
 }
 
+static bool is_turn(const Planning *planning, const Statement *loop) {
+  for (int n = 0; n < planning->lowering->slab_count; n++)
+    if (planning->lowering->slabs[n].turn == loop) return true;
+  return false;
+}
+
+/* What is touched in a loop lives through all of it. */
+static void end_loop_of_turn(Planning *planning) {
+  for (int n = 0; n < planning->kernel->buffer_count; n++)
+    if (planning->turns[n].last >= planning->turn_begin) planning->turns[n].last = planning->now;
+  planning->turn_begin = NONE;
+}
+
 static void walk(Planning *planning, const Statement *statement, bool is_in_parallel) {
   for (; statement; statement = statement->next) {
     if (statement->kind == STATEMENT_BARRIER) {
       end_span(planning);
       continue;
     }
-    bool is_outermost = statement->kind == STATEMENT_LOOP && statement->loop_kind == LOOP_SEQUENTIAL && !is_in_parallel && planning->loop_begin == NONE;
+    bool is_sequential = statement->kind == STATEMENT_LOOP && statement->loop_kind == LOOP_SEQUENTIAL && !is_in_parallel;
+    bool is_slab = is_sequential && is_turn(planning, statement);
+    bool is_of_turn = is_sequential && planning->is_in_turn && planning->turn_begin == NONE;
+    bool is_outermost = is_sequential && planning->loop_begin == NONE;
     if (is_outermost) {
       planning->loop_begin = planning->now;
       memset(planning->in_loop, 0, sizeof *planning->in_loop * (size_t)planning->kernel->buffer_count);
     }
+    if (is_of_turn) planning->turn_begin = planning->now;
     touch_all(planning, statement);
+    planning->is_in_turn |= is_slab;
     bool is_parallel = is_in_parallel || (statement->kind == STATEMENT_LOOP && statement->loop_kind == LOOP_PARALLEL);
     walk_ways(planning, statement->body, statement->otherwise, is_parallel);
+    if (is_slab) planning->is_in_turn = false;
+    if (is_of_turn) end_loop_of_turn(planning);
     if (!is_outermost) continue;
     for (int n = 0; n < planning->kernel->buffer_count; n++)
       if (planning->in_loop[n]) planning->lives[n].last = planning->now;
@@ -89,14 +122,31 @@ static void walk(Planning *planning, const Statement *statement, bool is_in_para
 
 /* ---- slots --------------------------------------------------------------------------------------------------------- */
 
+static int factors_of(const Kernel *kernel, SymbolId size, SymbolId symbol);
+
+static int factors_in(const Kernel *kernel, const Expr *formula, SymbolId symbol) {
+  if (formula->op == OP_MUL) return factors_in(kernel, formula->args[0], symbol) + factors_in(kernel, formula->args[1], symbol);
+  return formula->op == OP_SYMBOL ? factors_of(kernel, formula->id, symbol) : 0;
+}
+
+/* How often the symbol is a factor of a size; what is computed as a product grows as its factors. */
+static int factors_of(const Kernel *kernel, SymbolId size, SymbolId symbol) {
+  if (size == NONE) return 0;
+  const Symbol *own = &kernel->symbols[size];
+  return own->kind == SYMBOL_DERIVED && own->formula->op == OP_MUL ? factors_in(kernel, own->formula, symbol) : size == symbol;
+}
+
+static int growth(const Kernel *kernel, const Buffer *buffer, SymbolId symbol) {
+  int count = 0;
+  for (int n = 0; n < buffer->rank; n++)
+    if (!buffer->is_folded[n]) count += factors_of(kernel, buffer->shape[n].symbol, symbol);
+  return count;
+}
+
 /* The run-time part of the size: symbols by their number of occurrences; constants are left out. */
 static bool same_growth(const Kernel *kernel, const Buffer *a, const Buffer *b) {
-  for (int s = 0; s < kernel->symbol_count; s++) {
-    int difference = 0;
-    for (int n = 0; n < a->rank; n++) difference += !a->is_folded[n] && a->shape[n].symbol == s;
-    for (int n = 0; n < b->rank; n++) difference -= !b->is_folded[n] && b->shape[n].symbol == s;
-    if (difference) return false;
-  }
+  for (int s = 0; s < kernel->symbol_count; s++)
+    if (growth(kernel, a, s) != growth(kernel, b, s)) return false;
   return a->type == b->type && a->is_private == b->is_private;
 }
 
@@ -139,14 +189,19 @@ static void assign(Planning *planning, Slot **slots, BufferId id) {
   if (size > (*slots)[best].size) (*slots)[best].size = size;
 }
 
-void plan_memory(Kernel *kernel) {
-  Planning planning = {.kernel = kernel, .loop_begin = NONE};
+void plan_memory(const Lowering *lowering) {
+  Kernel *kernel = lowering->kernel;
+  Planning planning = {.kernel = kernel, .lowering = lowering, .loop_begin = NONE, .turn_begin = NONE};
   planning.lives = ARENA_ARRAY(kernel->arena, Life, kernel->buffer_count);
+  planning.turns = ARENA_ARRAY(kernel->arena, Life, kernel->buffer_count);
   planning.in_loop = ARENA_ARRAY(kernel->arena, bool, kernel->buffer_count);
-  for (int n = 0; n < kernel->buffer_count; n++) planning.lives[n] = (Life){NONE, NONE};
+  planning.is_outside = ARENA_ARRAY(kernel->arena, bool, kernel->buffer_count);
   planning.is_recent = ARENA_ARRAY(kernel->arena, bool, kernel->buffer_count);
+  for (int n = 0; n < kernel->buffer_count; n++) planning.lives[n] = planning.turns[n] = (Life){NONE, NONE};
   walk(&planning, kernel->body, false);
   end_span(&planning);
+  for (int n = 0; n < kernel->buffer_count; n++)
+    if (!planning.is_outside[n]) planning.lives[n] = planning.turns[n];
   BufferId *order = ARENA_ARRAY(kernel->arena, BufferId, kernel->buffer_count);
   int count = 0;
   for (int n = 0; n < kernel->buffer_count; n++) {

@@ -302,7 +302,7 @@ static void choose_layouts(Plan *plan) {
 
 static void plan_loop(Lowering *lowering, const ScheduleNode *loop) {
   const Program *program = lowering->program;
-  if (loop->is_reversed || !schedule_has_maps_only(program, loop)) return;
+  if (loop->index == NONE || loop->is_reversed || !schedule_has_maps_only(program, loop)) return;
   Plan plan = {.lowering = lowering, .program = program, .sweep = {.loop = loop}};
   plan.is_inside = ARENA_ARRAY(lowering->arena, bool, program->tensor_count);
   for (const ScheduleNode *step = loop->body; step; step = step->next) add_equation(&plan, step->equation, schedule_loop_axis(loop, step->equation));

@@ -145,8 +145,7 @@ static void find_level(void *context, const Expr *expr) {
   LevelSearch *search = context;
   for (int n = search->level; n < search->lowering->open_count; n++) {
     const OpenLoop *open = &search->lowering->open[n];
-    bool changes = (expr->op == OP_INDEX && expr->id == open->node->index) || (expr->op == OP_READ && open->is_written[expr->id]);
-    if (changes) search->level = n + 1;
+    if (changes_in_loop(open, expr)) search->level = n + 1;
   }
 }
 
@@ -163,6 +162,7 @@ static void place_packing(Product *product, const Expr *factor, Statement *stage
   }
   OpenLoop *open = &lowering->open[search.level];
   condition = conjunction(lowering->arena, condition, needed);
+  if (open->slab) condition = conjunction(lowering->arena, condition, wanted_condition(lowering, product->unit->target));
   if (condition) stage = statement_if(lowering->kernel, condition, stage, NULL);
   block_append(open->before, stage);
 }

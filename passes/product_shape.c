@@ -58,8 +58,10 @@ void product_choose_tile(Product *product) {
 void product_choose_depth(Product *product) {
   int64_t most = product->lowering->context->machine->l2_bytes / 4 / (4 * product->tile_columns);
   int64_t limit = most >= LARGE_DEPTH ? LARGE_DEPTH : DEPTH;
-  product->is_one_pass = product->depth->op == OP_INTEGER && product->depth->integer <= limit;
-  product->pass_depth = product->is_one_pass ? product->depth->integer : limit;
+  const Unit *unit = product->unit;
+  int64_t known = product->depth->op == OP_INTEGER ? product->depth->integer : slab_rows(product->lowering, unit->reduce_count, unit->reduce_indices);
+  product->is_one_pass = known && known <= limit;
+  product->pass_depth = product->is_one_pass ? known : limit;
 }
 
 Size product_panel_count(Lowering *lowering, const Expr *extent, int64_t by, const char *name) {
@@ -141,7 +143,7 @@ bool product_has_few_rows(const Product *product) {
     SymbolId symbol = kernel->indices[product_axis(product, product->rows[n])].high.symbol;
     if (symbol != NONE && kernel->symbols[symbol].kind != SYMBOL_BATCH) return false;
   }
-  return product->lowering->open_count > 0;
+  return loops_around(product->lowering) > 0;
 }
 
 /* Rows that lie far from each other meet in the same sets of a cache: over several passes that costs more than packing. */
@@ -151,7 +153,7 @@ void product_find_rows(Product *product) {
   product->row = kernel_add_index(kernel, "row", size_constant(0), size_constant(1));
   /* ranges that let reads be proven inside */
   if (!product->is_flat) kernel->indices[product->row].high = index_extent(lowering, product_axis(product, product->rows[product->row_count - 1]));
-  bool is_near = product->is_one_pass || product_has_few_rows(product);
+  bool is_near = product->is_one_pass || product_has_few_rows(product) || (product->a->op == OP_READ && lowering->is_of_slab[product->a->id]);
   if (!is_near || !is_row_read(lowering, product->unit, product->a)) return;
   const Expr **by = product_row_indices(product, expr_index(lowering->arena, product->row));
   const Expr **all = ARENA_ARRAY(lowering->arena, const Expr *, kernel->index_count);

@@ -124,10 +124,34 @@ static Statement *tile(Product *product, const PassPlace *place, TileKind kind, 
   return statement;
 }
 
+/* The tile after it has asked for what the next one adds to, which lies somewhere else in memory. */
+static Statement *after_prefetch(const Product *product, Statement *tile) {
+  Lowering *lowering = product->lowering;
+  Arena *arena = lowering->arena;
+  Kernel *kernel = lowering->kernel;
+  Statement *first = NULL, **end = &first;
+  IndexId ahead = kernel_add_index(kernel, "ahead", size_constant(0), size_constant(product->tile_rows));
+  const Expr **by = ARENA_ARRAY(arena, const Expr *, kernel->index_count);
+  by[tile->row_index] = expr_binary(arena, OP_ADD, tile->row0, expr_binary(arena, OP_ADD, expr_index(arena, ahead), integer(lowering, product->tile_rows)));
+  for (int v = 0; v < product->tile_vectors; v++) {
+    by[tile->column_index] = expr_binary(arena, OP_ADD, tile->column0, integer(lowering, (int64_t)v * lowering->context->machine->lanes));
+    const Expr **indices = ARENA_ARRAY(arena, const Expr *, tile->rank);
+    for (int n = 0; n < tile->rank; n++) indices[n] = expr_substitute(arena, tile->indices[n], kernel->index_count, by);
+    *end = statement_prefetch(kernel, expr_load(arena, TYPE_REAL, tile->buffer, tile->rank, indices, NULL));
+    end = &(*end)->next;
+  }
+  Statement *loop = statement_loop(kernel, LOOP_SEQUENTIAL, ahead, integer(lowering, 0), integer(lowering, product->tile_rows), first);
+  loop->next = tile;
+  return loop;
+}
+
 static Statement *row_panels(Product *product, const PassPlace *place, TileKind kind, const Span *rows, const Expr *value, const Expr *const *indices,
                              IndexId row, IndexId column) {
+  const Lowering *lowering = product->lowering;
   Statement *work = tile(product, place, kind, value, indices, row, column);
-  return statement_loop(product->lowering->kernel, LOOP_SEQUENTIAL, place->row_panel, rows->low, rows->high, work);
+  bool goes_on = value && value->op == OP_LOAD && value->id == product->target;
+  if (lowering->slab && product->is_one_pass && kind == TILE_PANELS && goes_on) work = after_prefetch(product, work);
+  return statement_loop(lowering->kernel, LOOP_SEQUENTIAL, place->row_panel, rows->low, rows->high, work);
 }
 
 /* Some row tiles against some column panels, pass after pass over the depth: what a pass needs of A stays in the cache for all

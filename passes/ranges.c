@@ -54,6 +54,23 @@ static void pair_recent(const Ranges *ranges, SymbolSum *sum) {
   }
 }
 
+/* What is computed from others by a sum, and counts against: the sum may hold what it was computed from. */
+static int64_t open_derived(const Ranges *ranges, SymbolSum *sum) {
+  int64_t constant = 0;
+  for (int s = 0; s < sum->count; s++) {
+    const Symbol *symbol = &ranges->symbols[sum->symbols[s]];
+    int64_t coefficient = sum->coefficients[s];
+    Affine affine;
+    bool opens = symbol->kind == SYMBOL_DERIVED && coefficient < 0 && expr_affine(symbol->formula, &affine);
+    if (!opens || sum->count + affine.term_count > AFFINE_TERMS * 4) continue;
+    sum->coefficients[s] = 0;
+    constant += coefficient * affine.constant;
+    for (int n = 0; n < affine.term_count; n++) add_symbol(ranges, sum, affine.terms[n].id, coefficient * affine.terms[n].coefficient);
+    s = -1; /* those that it was computed from may be such sums */
+  }
+  return constant;
+}
+
 /* Smallest value (largest of the negated form when negate is -1), false when unbounded. */
 static bool least_value(const Ranges *ranges, const Affine *affine, int64_t negate, int64_t *out_value) {
   int64_t value = affine->constant * negate;
@@ -69,6 +86,7 @@ static bool least_value(const Ranges *ranges, const Affine *affine, int64_t nega
     value += coefficient * bound.constant;
     if (bound.symbol != NONE) add_symbol(ranges, &sum, bound.symbol, coefficient);
   }
+  value += open_derived(ranges, &sum);
   pair_recent(ranges, &sum);
   for (int s = 0; s < sum.count; s++) {
     int64_t most = ranges->symbols[sum.symbols[s]].most;

@@ -9,11 +9,11 @@ struct ScheduleNode {
   ScheduleNode *next;
   int equation;      /* a step: the equation over all axes that no loop around it has; NONE for a loop */
   /* a loop over one axis of every member's target */
-  IndexId index;     /* 0 <= index < extent */
+  IndexId index;     /* 0 <= index < extent; NONE: blocks of rows, that have axes of their own (plan_slab.c) */
   bool is_reversed;
   int member_count;
   int *members;      /* equations */
-  int *axes;         /* of their targets */
+  int *axes;         /* of their targets, NONE for blocks of rows */
   ScheduleNode *body;
 };
 

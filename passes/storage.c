@@ -2,9 +2,12 @@
  *
  * Layout: an axis that a sequential loop runs over comes first in memory, so that one iteration touches one contiguous
  * piece; the rest keeps its order. Only the workspace is free to choose; ports have the caller's layout.
+ * Starts: what only a sum begins with needs no memory of its own, where both have the same shape: the sum goes on in its place.
  * Folding: an axis of a loop along which nothing but the current position is ever read needs no memory.
  */
 #include "passes/lower.h"
+
+enum { LINE_ELEMENTS = 16 };
 
 typedef struct StorageWalk {
   Lowering *lowering;
@@ -61,7 +64,7 @@ static void plan_nodes(Lowering *lowering, const ScheduleNode *nodes, int depth)
   Program *program = lowering->program;
   for (const ScheduleNode *node = nodes; node; node = node->next) {
     if (node->equation != NONE) continue;
-    for (int m = 0; m < node->member_count; m++) {
+    for (int m = 0; m < node->member_count && node->index != NONE; m++) {
       const Equation *equation = &program->equations[node->members[m]];
       note_depth(lowering, equation->target, node->axes[m], depth);
       StorageWalk walk = {lowering, equation, equation->indices[node->axes[m]], depth};
@@ -69,6 +72,71 @@ static void plan_nodes(Lowering *lowering, const ScheduleNode *nodes, int depth)
       if (can_fold(lowering, node, m)) lowering->is_folded[equation->target * MOST_AXES + node->axes[m]] = true;
     }
     plan_nodes(lowering, node->body, depth + 1);
+  }
+}
+
+/* ---- starts ------------------------------------------------------------------------------------------------------------ */
+
+typedef struct ReaderSearch {
+  TensorId tensor;
+  bool found;
+} ReaderSearch;
+
+static void find_reader(void *context, const Expr *expr) {
+  ReaderSearch *search = context;
+  search->found |= expr->op == OP_READ && expr->id == search->tensor;
+}
+
+static bool is_read_by_others(const Program *program, TensorId tensor, int reader) {
+  ReaderSearch search = {tensor, false};
+  for (int n = 0; n < program->equation_count; n++)
+    if (n != reader && n != program->definition[tensor]) equation_visit(&program->equations[n], find_reader, &search);
+  if (program->equations[reader].body) expr_visit(program->equations[reader].body, find_reader, &search);
+  return search.found;
+}
+
+static void mark_members(const ScheduleNode *nodes, bool *is_in_loop) {
+  for (const ScheduleNode *node = nodes; node; node = node->next) {
+    for (int m = 0; m < node->member_count && node->index != NONE; m++) is_in_loop[node->members[m]] = true;
+    if (node->equation == NONE) mark_members(node->body, is_in_loop);
+  }
+}
+
+static bool goes_on(const Program *program, int equation) {
+  const Equation *sum = &program->equations[equation];
+  const Expr *start = sum->value;
+  if (sum->reduce != REDUCE_SUM || !start || start->op != OP_READ || start->outside || start->id == sum->target) return false;
+  const Tensor *from = &program->tensors[start->id], *to = &program->tensors[sum->target];
+  bool is_state = program_port_of_tensor(program, sum->target, PORT_CARRY_OUT) != NONE ||
+                  program_port_of_tensor(program, sum->target, PORT_FINAL_STATE) != NONE;
+  if (is_state || from->rank != to->rank || from->type != to->type || program->definition[start->id] == NONE || program_shows(program, start->id)) return false;
+  if (program_has_boundary(program, start->id) || program_has_boundary(program, sum->target)) return false;
+  for (int n = 0; n < to->rank; n++)
+    if (!expr_is_index(start->args[n], sum->indices[n]) || !size_equal(from->shape[n], to->shape[n])) return false;
+  return !is_read_by_others(program, start->id, equation);
+}
+
+static void plan_starts(Lowering *lowering, const ScheduleNode *schedule) {
+  const Program *program = lowering->program;
+  bool *is_in_loop = ARENA_ARRAY(lowering->arena, bool, program->equation_count);
+  mark_members(schedule, is_in_loop);
+  lowering->goes_on_in = ARENA_ARRAY(lowering->arena, TensorId, program->tensor_count);
+  for (TensorId n = 0; n < program->tensor_count; n++) lowering->goes_on_in[n] = NONE;
+  for (int n = 0; n < program->equation_count && lowering->context->optimisation > 0; n++) {
+    if (is_in_loop[n] || !goes_on(program, n)) continue;
+    TensorId start = program->equations[n].value->id;
+    if (!is_in_loop[program->definition[start]]) lowering->goes_on_in[start] = program->equations[n].target;
+  }
+}
+
+void drop_starts(Lowering *lowering) {
+  const Program *program = lowering->program;
+  for (TensorId start = 0; start < program->tensor_count; start++) {
+    TensorId sum = lowering->goes_on_in[start];
+    if (sum == NONE) continue;
+    bool is_apart = lowering->band_rows[start] || lowering->band_rows[sum] || lowering->is_readout[program->definition[start]] ||
+                    lowering->is_readout[program->definition[sum]];
+    if (is_apart) lowering->goes_on_in[start] = NONE;
   }
 }
 
@@ -80,6 +148,7 @@ void plan_storage(Lowering *lowering, const ScheduleNode *schedule) {
   lowering->buffers = ARENA_ARRAY(lowering->arena, BufferId, program->tensor_count);
   for (int n = 0; n < program->tensor_count; n++) lowering->buffers[n] = NONE;
   plan_nodes(lowering, schedule, 1);
+  plan_starts(lowering, schedule);
 }
 
 static int count_before(const Program *program, int port, PortKind kind) {
@@ -165,8 +234,16 @@ static void place_history(Lowering *lowering, TensorId tensor, Buffer *buffer) {
   }
 }
 
+/* Rows begin at cache lines, and not all of them in the same sets of a cache. */
+static void skew_rows(Buffer *buffer) {
+  Size *length = &buffer->shape[buffer->order[buffer->rank - 1]];
+  if (length->symbol != NONE || length->constant < 2 * LINE_ELEMENTS) return;
+  length->constant = (length->constant + LINE_ELEMENTS - 1) / LINE_ELEMENTS * LINE_ELEMENTS + LINE_ELEMENTS;
+}
+
 BufferId buffer_of(Lowering *lowering, TensorId tensor) {
   if (lowering->buffers[tensor] != NONE) return lowering->buffers[tensor];
+  if (lowering->goes_on_in[tensor] != NONE) return lowering->buffers[tensor] = buffer_of(lowering, lowering->goes_on_in[tensor]);
   const Program *program = lowering->program;
   const Tensor *t = &program->tensors[tensor];
   if (t->rank > MOST_AXES) internal_error("tensor '%s' has more than %d axes", t->name, MOST_AXES);
@@ -180,6 +257,7 @@ BufferId buffer_of(Lowering *lowering, TensorId tensor) {
   if (home == HOME_CARRY_IN || home == HOME_CARRY_OUT) order_piece(lowering, port, buffer);
   if (home == HOME_CARRY_IN) place_history(lowering, tensor, buffer);
   if (lowering->band_rows[tensor]) shape_band_buffer(lowering, tensor, buffer);
+  else if (lowering->is_of_slab[tensor]) skew_rows(buffer);
   if (port != NONE) buffer->has_turns = program->ports[port].has_turns;
   lowering->buffers[tensor] = id;
   return id;

@@ -145,7 +145,8 @@ bool wanted_is_conditional(const Lowering *lowering, TensorId tensor) { return l
 
 const Expr *wanted_condition(Lowering *lowering, TensorId tensor) {
   const Program *program = lowering->program;
-  if (lowering->open_count || lowering->is_packing) return NULL;
+  if (loops_around(lowering) || lowering->is_packing) return NULL;
+  while (lowering->goes_on_in[tensor] != NONE) tensor = lowering->goes_on_in[tensor];
   if (lowering->banding && !is_result(program, tensor)) return NULL; /* the band as a whole is wanted */
   if (is_result(program, tensor)) return expr_given(lowering->arena, buffer_of(lowering, tensor));
   if (lowering->demands[tensor].kind == CONDITIONAL) return lowering->demands[tensor].condition;
