@@ -55,7 +55,9 @@ FrontendResult compile_with_any_sizes(Check *check) {
 }
 
 static int64_t *draw_lengths(Check *check, const Program *program, seqrt_random *random) {
-  int64_t *symbols = ARENA_ARRAY(check->arena, int64_t, program->symbol_count);
+  const Program *gradient = check->lowered.gradient; /* may have one more: the position */
+  int count = gradient && gradient->symbol_count > program->symbol_count ? gradient->symbol_count : program->symbol_count;
+  int64_t *symbols = ARENA_ARRAY(check->arena, int64_t, count);
   for (int s = 0; s < program->symbol_count; s++) {
     SymbolKind kind = program->symbols[s].kind;
     int64_t some = (int64_t)(3 * seqrt_random_uniform(random));

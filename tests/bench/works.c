@@ -17,9 +17,10 @@
 /* Nine multiply-adds for each of N states forward, seventeen more backward. */
 #define SCAN(B, T, D, N, slots, arrays) \
   {.flops = 2.0 * (slots) * (B) * (T) * (D) * (N), .bytes = F32((double)(arrays) * (B) * (T) * (D)), .traffic = TRAFFIC_COPY}
-/* Six multiply-adds for each of N / 2 complex states. */
-#define MODES(B, T, C, N, times) \
-  {.flops = (times) * 6.0 * (B) * (T) * (C) * (N), .bytes = F32(2.0 * (times) * (B) * (T) * (C)), .traffic = TRAFFIC_COPY}
+/* N / 2 complex states. Five multiply-adds for each of them: a basis in which one coefficient is one has three in the step, and two read it out.
+ * With the gradient sixteen: the states once more, their adjoints, and four sums over time. */
+#define MODES(B, T, C, N, slots, arrays) \
+  {.flops = (double)(slots) * (B) * (T) * (C) * (N), .bytes = F32((double)(arrays) * (B) * (T) * (C)), .traffic = TRAFFIC_COPY}
 /* Scores and mixing of H heads of D channels over the past of T steps. */
 #define ATTENTION(B, T, H, D, times)                     \
   {.flops = (times) * 2.0 * (B) * (T) * (T) * (H) * (D), \

@@ -34,6 +34,19 @@ expect 0 "$SEQC" --check model.seq --layer smooth -D D=4
 [ "$(grep -c ok: out)" = 1 ] || fail '--layer is one layer'
 ! grep -q 'D=' out || fail 'a given size is not a chosen one'
 
+# The gradient of a first state, which only the first of several calls has.
+cat >first.seq <<'MODEL'
+model first(x[T, D]) -> y[T, D] {
+  const D = 5
+  state h[D]
+  y[-1,d] = state.h[d]
+  y[t,d] = 0.5 * y[t-1,d] + x[t,d]
+  state.h[d] = y[T-1,d]
+}
+MODEL
+expect 0 "$SEQC" --check first.seq
+prints 'first ok: batch='
+
 # What float cannot hold is seen, in every form. So is an error of the data.
 cat >cancels.seq <<'MODEL'
 model cancels(x[T, D]) -> y[T, D] {
