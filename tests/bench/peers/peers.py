@@ -33,6 +33,9 @@ def read_sizes(words):
     return sizes
 
 
+LONG_MS = 10  # a call that takes less comes once before those that are timed: threads that slept are awake then
+
+
 def timed(work, count):
     start, used = time.perf_counter(), time.process_time()
     for _ in range(count):
@@ -46,18 +49,21 @@ def answer(text):
 
 
 def serve(module, name, threads):
-    work = None
+    work, last = None, LONG_MS
     for line in sys.stdin:
         word, *rest = line.split()
         try:
             if word == "setup":
-                work = None
+                work, last = None, LONG_MS
                 start = time.perf_counter()
                 work = module.setup(rest[0], read_sizes(rest[1:]), threads, name)
                 work()
                 answer(f"ready {1e3 * (time.perf_counter() - start):.6f}")
             elif word == "run":
-                answer("ms {:.6f} {:.6f}".format(*timed(work, int(rest[0]))))
+                if last < LONG_MS:
+                    work()
+                last, used = timed(work, int(rest[0]))
+                answer(f"ms {last:.6f} {used:.6f}")
             elif word == "end":
                 work = None
                 gc.collect()
