@@ -19,7 +19,7 @@
 
 #include "runtime/internal.h"
 
-enum { MAX_THREADS = 4096, MOST_SPINS = 4000, FEWEST_SPINS = 16 };
+enum { MAX_THREADS = 4096, MOST_SPINS = 4000, FEWEST_SPINS = 1000 }; /* fewer, and calls in a row find the others asleep */
 #define SHORT_SLEEP 100e-6 /* seconds: about what the most spins take, and a sleep with all that belongs to it */
 
 /* Something that happens again and again, and that threads wait for. */
