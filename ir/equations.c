@@ -218,6 +218,24 @@ bool program_has_boundary(const Program *program, TensorId tensor) {
   return program->tensors[tensor].boundary_of != NONE;
 }
 
+const Expr *program_split_sum(Program *program, int number, const char *suffix) {
+  Arena *arena = program->arena;
+  Equation whole = program->equations[number], sum = whole;
+  const Tensor target = program->tensors[whole.target];
+  sum.target = program_add_tensor(program, arena_format(arena, "%s.%s", target.name, suffix), target.type, target.rank, target.shape);
+  program->tensors[sum.target].source = target.source;
+  sum.value = NULL;
+  const Expr **indices = ARENA_ARRAY(arena, const Expr *, target.rank);
+  for (int axis = 0; axis < target.rank; axis++) indices[axis] = expr_index(arena, whole.indices[axis]);
+  whole.reduce = REDUCE_NONE;
+  whole.reduce_count = 0;
+  whole.reduce_indices = NULL;
+  whole.value = whole.guard = whole.body = NULL;
+  program->equations[number] = whole;
+  program_add_equation(program, sum);
+  return program_read(program, sum.target, indices, NULL);
+}
+
 int program_run_time_axes(const Program *program, TensorId id) {
   const Tensor *tensor = &program->tensors[id];
   int count = 0;

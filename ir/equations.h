@@ -165,6 +165,9 @@ void program_add_ignored(Program *program, const char *pattern); /* once each */
 int program_find_port(const Program *program, PortKind kind, const char *name); /* or NONE */
 bool program_shows(const Program *program, TensorId tensor); /* by a port of any kind */
 bool program_has_boundary(const Program *program, TensorId tensor); /* there is one of it, or it is one */
+/* The reduction of the equation gets a tensor of its own, X.suffix, and an equation at the end. What is left is a map without a value, for which
+ * the result, a read of that tensor, is to be used. */
+const Expr *program_split_sum(Program *program, int equation, const char *suffix);
 int program_run_time_axes(const Program *program, TensorId tensor); /* of sizes known in the call, without the batch */
 int program_port_of_tensor(const Program *program, TensorId tensor, PortKind kind); /* or NONE */
 const Equation *program_definition(const Program *program, TensorId tensor); /* or NULL */

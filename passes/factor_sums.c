@@ -174,7 +174,7 @@ static void find_pairs(void *context, const Expr *expr) {
 /* y[t] = sum[u](f[t] * ..) becomes f[t] * y.sum[t]. */
 static bool take_out_of_sum(Program *program, int number) {
   Arena *arena = program->arena;
-  Equation whole = program->equations[number], sum = whole;
+  Equation whole = program->equations[number];
   Factoring factoring = {.program = program};
   if (whole.reduce != REDUCE_SUM || is_of_pairs(program, whole.target)) return false;
   expr_visit(whole.body, find_pairs, &factoring);
@@ -190,22 +190,10 @@ static bool take_out_of_sum(Program *program, int number) {
     else multiply_into(arena, &rest, factors.items[n]);
   }
   if (!is_worth || !rest || !sums_something(program, &whole)) return false;
-  const Tensor target = program->tensors[whole.target];
-  sum.target = program_add_tensor(program, arena_format(arena, "%s.sum", target.name), target.type, target.rank, target.shape);
-  program->tensors[sum.target].source = target.source;
-  sum.value = NULL;
-  sum.body = rest;
-  const Expr **indices = ARENA_ARRAY(arena, const Expr *, target.rank);
-  for (int axis = 0; axis < target.rank; axis++) indices[axis] = expr_index(arena, whole.indices[axis]);
-  const Expr *scaled = program_read(program, sum.target, indices, NULL);
+  program->equations[number].body = rest;
+  const Expr *scaled = program_split_sum(program, number, "sum");
   for (int n = 0; n < steady_count; n++) multiply_into(arena, &scaled, steady[n]); /* one after the other: together they may be out of range */
-  whole.value = whole.value ? expr_binary(arena, OP_ADD, whole.value, scaled) : scaled;
-  whole.reduce = REDUCE_NONE;
-  whole.reduce_count = 0;
-  whole.reduce_indices = NULL;
-  whole.guard = whole.body = NULL;
-  program->equations[number] = whole;
-  program_add_equation(program, sum);
+  program->equations[number].value = whole.value ? expr_binary(arena, OP_ADD, whole.value, scaled) : scaled;
   return true;
 }
 

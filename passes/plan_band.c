@@ -47,6 +47,13 @@ static void check_candidate(void *context, const Expr *expr) {
   if (expr->outside || search->plan->position[search->equation] == NONE) search->plan->is_candidate[expr->id] = false;
 }
 
+void plan_drop_candidates(Plan *plan) {
+  for (int n = 0; n < plan->program->equation_count; n++) {
+    ReadSearch search = {plan, n};
+    equation_visit(&plan->program->equations[n], check_candidate, &search);
+  }
+}
+
 static void find_candidates(Plan *plan) {
   const Program *program = plan->program;
   bool any = false;
@@ -59,10 +66,7 @@ static void find_candidates(Plan *plan) {
     plan->is_candidate[equation->target] = is_one;
     any |= is_one;
   }
-  for (int n = 0; any && n < program->equation_count; n++) {
-    ReadSearch search = {plan, n};
-    equation_visit(&program->equations[n], check_candidate, &search);
-  }
+  if (any) plan_drop_candidates(plan);
 }
 
 /* ---- members --------------------------------------------------------------------------------------------------------- */

@@ -26,6 +26,8 @@ typedef struct Plan {
 
 static inline const Equation *plan_member(const Plan *plan, int number) { return &plan->program->equations[plan->band.equations[number]]; }
 
+/* A candidate that is read at a place outside, or by what is no step of the list, is none any more. */
+void plan_drop_candidates(Plan *plan);
 const Reads *plan_collect_reads(const Plan *plan); /* by equation */
 bool plan_reads(const Plan *plan, int equation, TensorId tensor);
 /* The equations that are tied to `first` by candidates become members: who defines one and who reads it. */

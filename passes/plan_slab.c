@@ -31,17 +31,6 @@ static int64_t long_row(const Plan *plan, int equation) {
   return 0;
 }
 
-typedef struct ReadCheck {
-  const Plan *plan;
-  int equation; /* the one that reads */
-} ReadCheck;
-
-static void check_reader(void *context, const Expr *expr) {
-  ReadCheck *check = context;
-  if (expr->op != OP_READ) return;
-  if (expr->outside || check->plan->position[check->equation] == NONE) check->plan->is_candidate[expr->id] = false;
-}
-
 /* Tensors with rows of this length that are made and read in this list of steps only. */
 static void find_long(Plan *plan, int64_t length) {
   const Program *program = plan->program;
@@ -53,10 +42,7 @@ static void find_long(Plan *plan, int64_t length) {
     for (int axis = 0; axis < tensor->rank; axis++) has_rows |= tensor->shape[axis].symbol != NONE, is_long |= size_is(tensor->shape[axis], length);
     plan->is_candidate[target] = plan->position[n] != NONE && has_rows && is_long && !program_shows(program, target) && !program_has_boundary(program, target);
   }
-  for (int n = 0; n < program->equation_count; n++) {
-    ReadCheck check = {plan, n};
-    equation_visit(&program->equations[n], check_reader, &check);
-  }
+  plan_drop_candidates(plan);
 }
 
 /* No state that another call goes on with. */

@@ -40,24 +40,13 @@ bool pass_split_sums(Program *program, PassContext *context) {
   (void)context;
   bool changed = false;
   for (int n = 0, count = program->equation_count; n < count; n++) {
-    Equation whole = program->equations[n], part = whole;
+    Equation whole = program->equations[n];
     PairSearch search = {.program = program};
     if (!whole.value || !sums_pairs(program, &whole)) continue;
     expr_visit(whole.value, find_sums, &search);
     if (!search.reads_sums) continue;
-    const Tensor target = program->tensors[whole.target];
-    part.target = program_add_tensor(program, arena_format(program->arena, "%s.part", target.name), target.type, target.rank, target.shape);
-    program->tensors[part.target].source = target.source;
-    part.value = NULL;
-    const Expr **indices = ARENA_ARRAY(program->arena, const Expr *, target.rank);
-    for (int axis = 0; axis < target.rank; axis++) indices[axis] = expr_index(program->arena, whole.indices[axis]);
-    whole.value = expr_binary(program->arena, OP_ADD, whole.value, program_read(program, part.target, indices, NULL));
-    whole.reduce = REDUCE_NONE;
-    whole.reduce_count = 0;
-    whole.reduce_indices = NULL;
-    whole.guard = whole.body = NULL;
-    program->equations[n] = whole;
-    program_add_equation(program, part);
+    const Expr *value = whole.value, *sum = program_split_sum(program, n, "part");
+    program->equations[n].value = expr_binary(program->arena, OP_ADD, value, sum);
     changed = true;
   }
   return changed;
