@@ -236,10 +236,14 @@ const Expr *program_split_sum(Program *program, int number, const char *suffix) 
   return program_read(program, sum.target, indices, NULL);
 }
 
+bool program_is_run_time(const Program *program, Size size) {
+  return size.symbol != NONE && program->symbols[size.symbol].kind != SYMBOL_BATCH;
+}
+
 int program_run_time_axes(const Program *program, TensorId id) {
   const Tensor *tensor = &program->tensors[id];
   int count = 0;
-  for (int n = 0; n < tensor->rank; n++) count += tensor->shape[n].symbol != NONE && program->symbols[tensor->shape[n].symbol].kind != SYMBOL_BATCH;
+  for (int n = 0; n < tensor->rank; n++) count += program_is_run_time(program, tensor->shape[n]);
   return count;
 }
 

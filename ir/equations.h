@@ -168,7 +168,8 @@ bool program_has_boundary(const Program *program, TensorId tensor); /* there is 
 /* The reduction of the equation gets a tensor of its own, X.suffix, and an equation at the end. What is left is a map without a value, for which
  * the result, a read of that tensor, is to be used. */
 const Expr *program_split_sum(Program *program, int equation, const char *suffix);
-int program_run_time_axes(const Program *program, TensorId tensor); /* of sizes known in the call, without the batch */
+bool program_is_run_time(const Program *program, Size size); /* known in the call; the batch does not count */
+int program_run_time_axes(const Program *program, TensorId tensor); /* of such sizes */
 int program_port_of_tensor(const Program *program, TensorId tensor, PortKind kind); /* or NONE */
 const Equation *program_definition(const Program *program, TensorId tensor); /* or NULL */
 /* Visits value, guard and body, those there are. */

@@ -72,11 +72,6 @@ static bool uses_any(const Expr *expr, int count, const IndexId *indices) {
 
 /* ---- factors of a map that sums read ----------------------------------------------------------------------------------- */
 
-static bool is_run_time(const Program *program, IndexId index) {
-  SymbolId symbol = program->indices[index].high.symbol;
-  return symbol != NONE && program->symbols[symbol].kind != SYMBOL_BATCH;
-}
-
 /* The condition of a map that is zero elsewhere (else NULL), and what it is where that holds. */
 static const Expr *condition_of(const Equation *map, const Expr **out_value) {
   bool is_conditional = map->value->op == OP_SELECT && expr_is_number(map->value->args[2], 0);
@@ -154,7 +149,8 @@ static bool take_out_of_map(Program *program, int number) {
   const Expr *value, *rest = NULL, *steady = NULL, *condition = condition_of(&map, &value);
   int rank = program->tensors[map.target].rank;
   for (int n = 0; n < rank && !steady; n++)
-    if (is_run_time(program, map.indices[n]) && is_met(program, condition, map.indices[n])) steady = steady_part(program, value, map.indices[n], &rest);
+    if (program_is_run_time(program, program->indices[map.indices[n]].high) && is_met(program, condition, map.indices[n]))
+      steady = steady_part(program, value, map.indices[n], &rest);
   if (!steady || !only_sums_read(program, map.target)) return false;
   for (int n = 0; n < program->equation_count; n++) {
     Equation *equation = &program->equations[n];

@@ -32,7 +32,7 @@ typedef struct Keeping {
 } Keeping;
 
 static bool is_time(const Keeping *keeping, Size size) {
-  return size.symbol != NONE && keeping->program->symbols[size.symbol].kind != SYMBOL_BATCH &&
+  return program_is_run_time(keeping->program, size) &&
          keeping->program->symbols[size.symbol].kind != SYMBOL_LENGTH;
 }
 

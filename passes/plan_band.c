@@ -23,15 +23,11 @@ static int number_of(const Plan *plan, int equation) {
 
 /* ---- candidates ----------------------------------------------------------------------------------------------------- */
 
-static bool is_run_time(const Program *program, Size size) {
-  return size.symbol != NONE && program->symbols[size.symbol].kind != SYMBOL_BATCH;
-}
-
 static bool grows_with_a_square(const Lowering *lowering, TensorId tensor) {
   const Tensor *t = &lowering->program->tensors[tensor];
   int axes = 0;
   for (int n = 0; n < t->rank; n++)
-    axes += is_run_time(lowering->program, t->shape[n]) && !lowering->depth[tensor * MOST_AXES + n];
+    axes += program_is_run_time(lowering->program, t->shape[n]) && !lowering->depth[tensor * MOST_AXES + n];
   return axes >= 2;
 }
 
@@ -323,7 +319,7 @@ static bool find_shared(Plan *plan) {
     for (int n = 0; n < plan->band.count; n++) is_summed |= sums[n];
     is_aligned[axis] = !is_summed;
     bool is_better = rows == NONE || (rows_are_summed && !is_summed);
-    if (is_run_time(plan->program, plan->program->tensors[tensor].shape[axis]) && is_better)
+    if (program_is_run_time(plan->program, plan->program->tensors[tensor].shape[axis]) && is_better)
       rows = axis, rows_are_summed = is_summed;
   }
   if (rows == NONE) return false;

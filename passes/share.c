@@ -53,7 +53,7 @@ static bool grows_with_a_square(const Program *program, const Part *part) {
   for (int n = 0; n < part->count; n++) {
     const Index *index = &program->indices[part->indices[n]];
     if (!size_is(index->low, 0)) return false;
-    axes += index->high.symbol != NONE && program->symbols[index->high.symbol].kind != SYMBOL_BATCH;
+    axes += program_is_run_time(program, index->high);
   }
   return axes >= 2;
 }
@@ -65,7 +65,7 @@ static bool is_long_row(const Program *program, const Part *part) {
   for (int n = 0; n < part->count; n++) {
     const Index *index = &program->indices[part->indices[n]];
     if (!size_is(index->low, 0)) return false;
-    has_length |= index->high.symbol != NONE && program->symbols[index->high.symbol].kind != SYMBOL_BATCH;
+    has_length |= program_is_run_time(program, index->high);
     is_long |= index->high.symbol == NONE && index->high.constant >= LONG_ROW;
   }
   return has_length && is_long;
